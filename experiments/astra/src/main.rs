@@ -1,0 +1,2 @@
+//! ASTRA.
+fn main() {}

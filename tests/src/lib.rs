@@ -1,0 +1,1 @@
+//! Whole-road tests live in `tests/tests`.
