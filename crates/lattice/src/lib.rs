@@ -1,1 +1,16 @@
 #![doc = include_str!("../README.md")]
+
+mod best_path;
+mod float;
+pub mod oracle;
+mod posterior;
+mod recursion;
+mod semiring;
+mod topology;
+
+pub use best_path::{Path, best_path};
+pub use float::Float;
+pub use posterior::{Posteriors, posteriors, posteriors_from};
+pub use recursion::{Table, backward, forward, total};
+pub use semiring::{Count, Expectation, Log, MaxTropical, MinTropical, Semiring};
+pub use topology::{Arc, Extent, Monotonic, Step, Topology, Transducer};
