@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+
+mod batch;
+mod corpus;
+mod cut;
+mod error;
+mod manifest;
+mod random;
+mod recipes;
+mod text_file;
+mod wav_header;
+
+pub use batch::{BatchBudget, Size, batches};
+pub use corpus::Corpus;
+pub use cut::{Cut, Interval, Synthesis};
+pub use error::{Error, Result};
+pub use manifest::Manifest;
+pub use random::rng;
+pub use recipes::an4::an4;
+pub use recipes::mini::{LANGUAGES, mini};

@@ -1,0 +1,4 @@
+//! How each corpus is read from where its users have it.
+
+pub(crate) mod an4;
+pub(crate) mod mini;
