@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+
+mod arc_scores;
+mod consistency;
+mod distance;
+mod error;
+pub mod host;
+mod labels;
+mod ledger;
+mod lengths;
+mod padded;
+
+pub use arc_scores::ArcScores;
+pub use consistency::{Consistency, Pair};
+pub use distance::{Distance, pairwise};
+pub use error::{Error, Result};
+pub use labels::Labels;
+pub use ledger::Ledger;
+pub use lengths::Lengths;
+pub use padded::Padded;
