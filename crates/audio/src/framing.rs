@@ -1,0 +1,81 @@
+//! Cutting a waveform into windowed frames, as Kaldi does it.
+
+use rand::Rng;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// Kaldi works on samples of 16-bit integers; ours are in −1..1.
+pub(crate) const INT16_SCALE: f32 = 32768.0;
+
+/// Povey window: a Hann window to the power 0.85, which goes to zero at its ends.
+///
+/// ```text
+/// w[n] = (½ − ½ cos(2πn / (N − 1)))^0.85
+/// ```
+pub(crate) fn povey_window(length: usize) -> Vec<f32> {
+    let step = std::f64::consts::TAU / (length as f64 - 1.0);
+    (0..length)
+        .map(|n| (0.5 - 0.5 * (step * n as f64).cos()).powf(0.85) as f32)
+        .collect()
+}
+
+/// Frames whose window lies whole inside the waveform (Kaldi: `snip_edges`).
+pub(crate) fn num_frames(samples: usize, window: usize, shift: usize) -> usize {
+    if samples < window {
+        0
+    } else {
+        1 + (samples - window) / shift
+    }
+}
+
+/// Prepares one frame in place: mean removed, pre-emphasis, window.
+///
+/// ```text
+/// x[n] ← x[n] − mean(x);   y[n] = (x[n] − c x[max(n−1, 0)]) w[n]
+/// ```
+pub(crate) fn shape_frame(frame: &mut [f32], preemphasis: f32, window: &[f32]) {
+    // The mean is summed in f64: the low mel bins see its rounding.
+    let mean = (frame.iter().map(|&x| f64::from(x)).sum::<f64>() / frame.len() as f64) as f32;
+    // The first sample is its own predecessor.
+    let mut previous = frame[0] - mean;
+    for (x, w) in frame.iter_mut().zip(window) {
+        let current = *x - mean;
+        *x = (current - preemphasis * previous) * w;
+        previous = current;
+    }
+}
+
+/// Gaussian noise for dithering, a function of the audio alone: the same file gets the same features.
+pub(crate) struct Dither {
+    rng: ChaCha8Rng,
+    amount: f32,
+}
+
+impl Dither {
+    /// `amount` is the standard deviation in 16-bit units.
+    pub(crate) fn new(samples: &[f32], amount: f32) -> Self {
+        // FNV-1a of the purpose and the sample bits: the purpose keeps other uses of the audio apart.
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        let purpose = b"dither"
+            .iter()
+            .fold(0xCBF2_9CE4_8422_2325, |hash, &b| mix(hash, b));
+        let seed = samples
+            .iter()
+            .flat_map(|x| x.to_bits().to_le_bytes())
+            .fold(purpose, mix);
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            amount,
+        }
+    }
+
+    /// Adds noise to one frame. Each frame draws its own, as in Kaldi, overlapping or not.
+    pub(crate) fn add(&mut self, frame: &mut [f32]) {
+        for x in frame {
+            // Box-Muller; 1 − u is in (0, 1], whose logarithm is finite.
+            let (u, v): (f64, f64) = (self.rng.random(), self.rng.random());
+            let gauss = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+            *x += self.amount * gauss as f32;
+        }
+    }
+}
