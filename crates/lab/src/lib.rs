@@ -1,1 +1,30 @@
 #![doc = include_str!("../README.md")]
+
+mod cli;
+mod config;
+mod error;
+mod experiment;
+mod files;
+mod identity;
+mod lock;
+mod machine;
+mod metrics;
+mod plan;
+mod progress;
+mod run;
+mod setting;
+mod suggest;
+
+pub use cli::{Command, Place, execute};
+pub use config::{Override, config_hash};
+pub use error::{Error, Result};
+pub use experiment::{Arm, Claim, Departure, Experiment, Reference, Unknown};
+pub use files::write_atomic;
+pub use identity::{Code, Identity, Machine, Status};
+pub use lock::{Lock, holder};
+pub use metrics::{Metric, read_metrics};
+pub use plan::{Plan, PlanArm, PlanClaim, PlanDeparture, PlanReference, PlanUnknown};
+pub use progress::Progress;
+pub use run::{INTERRUPTED, Run, Utterance, read_utterances};
+pub use setting::{Scale, Setting};
+pub use suggest::did_you_mean;

@@ -1,0 +1,108 @@
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Run, Setting};
+
+/// The paper an experiment reproduces.
+#[derive(Debug, Clone, Copy)]
+pub struct Reference {
+    /// Short name: the package, the directory under `runs/` and `reports/`, as `astra`.
+    pub key: &'static str,
+    /// Title.
+    pub title: &'static str,
+    /// Authors as they are printed.
+    pub authors: &'static str,
+    /// Where and when it appeared, as `Interspeech 2024`.
+    pub venue: &'static str,
+    /// arXiv identifier, as `2406.06664`; empty if there is none.
+    pub arxiv: &'static str,
+    /// BibTeX entry.
+    pub bibtex: &'static str,
+}
+
+/// One configuration of an experiment, with the question it answers.
+#[derive(Debug, Clone)]
+pub struct Arm<C> {
+    /// Name: a directory, a row of the tables.
+    pub name: &'static str,
+    /// The question this arm answers.
+    pub why: &'static str,
+    /// Whether a plain `reproduce` runs it.
+    pub default: bool,
+    /// The configuration, complete.
+    pub config: C,
+}
+
+/// An assertion of the paper that two arms can decide.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// Where the paper says so.
+    pub source: &'static str,
+    /// The assertion.
+    pub statement: &'static str,
+    /// Split and measure, as `test-common/wer` or `test/cer`.
+    pub metric: &'static str,
+    /// The arm that should have fewer errors.
+    pub better: &'static str,
+    /// The arm it is compared with.
+    pub worse: &'static str,
+}
+
+/// Where we leave the paper.
+#[derive(Debug, Clone, Copy)]
+pub struct Departure {
+    /// What differs.
+    pub what: &'static str,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// What the paper does not say.
+#[derive(Debug, Clone, Copy)]
+pub struct Unknown {
+    /// The question left open.
+    pub what: &'static str,
+    /// The reading taken, and the arm or field that covers the others.
+    pub reading: &'static str,
+}
+
+/// A paper as a program: its arms, its claims, and how to carry one arm out.
+///
+/// # Example
+///
+/// See the crate documentation for a complete experiment.
+pub trait Experiment {
+    /// The configuration of one arm. Unknown keys must be an error: `#[serde(deny_unknown_fields)]`.
+    type Config: Clone + Debug + Serialize + DeserializeOwned;
+
+    /// The paper.
+    const REFERENCE: Reference;
+
+    /// The corpora it can be carried out on; the first is the default.
+    fn corpora() -> &'static [&'static str];
+
+    /// The arms in this setting, in the order in which the report shows them.
+    ///
+    /// # Errors
+    ///
+    /// If the setting cannot be configured, say because a corpus is not where it should be.
+    fn arms(setting: &Setting) -> anyhow::Result<Vec<Arm<Self::Config>>>;
+
+    /// The claims that can be decided in this setting. Both arms of each must exist.
+    fn claims(setting: &Setting) -> Vec<Claim>;
+
+    /// Where we leave the paper.
+    fn departures() -> Vec<Departure>;
+
+    /// What the paper does not say.
+    fn unknowns() -> Vec<Unknown>;
+
+    /// Carries out one run: one arm, one seed. Must continue from what it finds in [`Run::dir`].
+    ///
+    /// # Errors
+    ///
+    /// Whatever stops the run. After [`Run::interrupt`] the error counts as an interruption with its state saved.
+    fn run(config: &Self::Config, setting: &Setting, run: &mut Run) -> anyhow::Result<()>;
+}
