@@ -3,9 +3,11 @@
     pip install torch==2.11.0 torchaudio==2.11.0 numpy safetensors
     python make.py
 
+Every case has torchaudio's features twice: as its users get them, computed in f32, and computed by the same code in
+f64 (and then rounded), which shows how much of a difference is the rounding of the reference.
+
 Every case is a synthetic waveform of 16-bit samples (a fixed linear congruential generator makes the noise, so
-that no library version changes the input) and what torchaudio.compliance.kaldi.fbank makes of it in f32. The
-settings of a case are in the metadata of the file, as JSON.
+that no library version changes the input). The settings of a case are in the metadata of the file, as JSON.
 """
 
 import json
@@ -49,10 +51,10 @@ def quantize(samples):
     return torch.tensor([max(-32768, min(32767, round(32768 * x))) for x in samples], dtype=torch.int16)
 
 
-def fbank(samples, sample_rate, window_ms, shift_ms, num_bins, preemphasis, low_hz, high_hz):
+def fbank(samples, dtype, sample_rate, window_ms, shift_ms, num_bins, preemphasis, low_hz, high_hz):
     # Kaldi's convention: samples as 16-bit integers, not in -1..1.
     return kaldi.fbank(
-        samples.to(torch.float32).unsqueeze(0),
+        samples.to(dtype).unsqueeze(0),
         sample_frequency=sample_rate,
         frame_length=window_ms,
         frame_shift=shift_ms,
@@ -92,7 +94,9 @@ tensors, settings = {}, {}
 for name, (samples, changes) in cases.items():
     settings[name] = KALDI | changes
     tensors[f"{name}.samples"] = quantize(samples)
-    tensors[f"{name}.features"] = fbank(tensors[f"{name}.samples"], **settings[name]).contiguous()
+    for kind, dtype in ("features", torch.float32), ("exact", torch.float64):
+        values = fbank(tensors[f"{name}.samples"], dtype, **settings[name])
+        tensors[f"{name}.{kind}"] = values.to(torch.float32).contiguous()
 
 versions = {
     "python": sys.version.split()[0],

@@ -5,17 +5,17 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// Kaldi works on samples of 16-bit integers; ours are in −1..1.
-pub(crate) const INT16_SCALE: f32 = 32768.0;
+pub(crate) const INT16_SCALE: f64 = 32768.0;
 
 /// Povey window: a Hann window to the power 0.85, which goes to zero at its ends.
 ///
 /// ```text
 /// w[n] = (½ − ½ cos(2πn / (N − 1)))^0.85
 /// ```
-pub(crate) fn povey_window(length: usize) -> Vec<f32> {
+pub(crate) fn povey_window(length: usize) -> Vec<f64> {
     let step = std::f64::consts::TAU / (length as f64 - 1.0);
     (0..length)
-        .map(|n| (0.5 - 0.5 * (step * n as f64).cos()).powf(0.85) as f32)
+        .map(|n| (0.5 - 0.5 * (step * n as f64).cos()).powf(0.85))
         .collect()
 }
 
@@ -33,9 +33,8 @@ pub(crate) fn num_frames(samples: usize, window: usize, shift: usize) -> usize {
 /// ```text
 /// x[n] ← x[n] − mean(x);   y[n] = (x[n] − c x[max(n−1, 0)]) w[n]
 /// ```
-pub(crate) fn shape_frame(frame: &mut [f32], preemphasis: f32, window: &[f32]) {
-    // The mean is summed in f64: the low mel bins see its rounding.
-    let mean = (frame.iter().map(|&x| f64::from(x)).sum::<f64>() / frame.len() as f64) as f32;
+pub(crate) fn shape_frame(frame: &mut [f64], preemphasis: f64, window: &[f64]) {
+    let mean = frame.iter().sum::<f64>() / frame.len() as f64;
     // The first sample is its own predecessor.
     let mut previous = frame[0] - mean;
     for (x, w) in frame.iter_mut().zip(window) {
@@ -48,12 +47,12 @@ pub(crate) fn shape_frame(frame: &mut [f32], preemphasis: f32, window: &[f32]) {
 /// Gaussian noise for dithering, a function of the audio alone: the same file gets the same features.
 pub(crate) struct Dither {
     rng: ChaCha8Rng,
-    amount: f32,
+    amount: f64,
 }
 
 impl Dither {
     /// `amount` is the standard deviation in 16-bit units.
-    pub(crate) fn new(samples: &[f32], amount: f32) -> Self {
+    pub(crate) fn new(samples: &[f32], amount: f64) -> Self {
         // FNV-1a of the purpose and the sample bits: the purpose keeps other uses of the audio apart.
         let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         let purpose = b"dither"
@@ -70,12 +69,12 @@ impl Dither {
     }
 
     /// Adds noise to one frame. Each frame draws its own, as in Kaldi, overlapping or not.
-    pub(crate) fn add(&mut self, frame: &mut [f32]) {
+    pub(crate) fn add(&mut self, frame: &mut [f64]) {
         for x in frame {
             // Box-Muller; 1 − u is in (0, 1], whose logarithm is finite.
             let (u, v): (f64, f64) = (self.rng.random(), self.rng.random());
             let gauss = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
-            *x += self.amount * gauss as f32;
+            *x += self.amount * gauss;
         }
     }
 }

@@ -7,10 +7,15 @@ fn mel(hz: f64) -> f64 {
     1127.0 * (1.0 + hz / 700.0).ln()
 }
 
+/// The same of a bin of the spectrum, in single precision.
+fn mel_of_bin(hz: f32) -> f32 {
+    1127.0 * (1.0 + hz / 700.0).ln()
+}
+
 /// One triangle: the spectrum bins it covers, from `start` on.
 struct Filter {
     start: usize,
-    weights: Vec<f32>,
+    weights: Vec<f64>,
 }
 
 /// A bank of triangular filters, equally wide on the mel scale.
@@ -27,19 +32,21 @@ impl MelFilters {
         low_hz: f64,
         high_hz: f64,
     ) -> Result<Self> {
-        let width = f64::from(sample_rate) / fft_size as f64;
-        let (low, high) = (mel(low_hz), mel(high_hz));
-        let delta = (high - low) / (num_bins as f64 + 1.0);
+        // Kaldi and torchaudio compute the weights in single precision. At the foot of a triangle that moves a
+        // weight by 1e-4 of itself, so it is done here step by step as there.
+        let width = (f64::from(sample_rate) / fft_size as f64) as f32;
+        let delta = ((mel(high_hz) - mel(low_hz)) / (num_bins as f64 + 1.0)) as f32;
+        let low = mel(low_hz) as f32;
         let filters = (0..num_bins)
             .map(|bin| {
-                let left = low + bin as f64 * delta;
-                let (center, right) = (left + delta, left + 2.0 * delta);
+                let edge = |n: usize| low + n as f32 * delta;
+                let (left, center, right) = (edge(bin), edge(bin + 1), edge(bin + 2));
                 // Kaldi leaves the Nyquist bin out.
-                let covered: Vec<(usize, f32)> = (0..fft_size / 2)
+                let covered: Vec<(usize, f64)> = (0..fft_size / 2)
                     .filter_map(|k| {
-                        let m = mel(width * k as f64);
+                        let m = mel_of_bin(width * k as f32);
                         let weight = ((m - left) / (center - left)).min((right - m) / (right - center));
-                        (weight > 0.0).then_some((k, weight as f32))
+                        (weight > 0.0).then_some((k, f64::from(weight)))
                     })
                     .collect();
                 let Some(&(start, _)) = covered.first() else {
@@ -62,11 +69,11 @@ impl MelFilters {
     }
 
     /// `ln max(ε, Σ_k weight[k] power[k])` per filter, with ε the f32 machine epsilon, as in Kaldi.
-    pub(crate) fn log_energies(&self, power: &[f32], out: &mut [f32]) {
+    pub(crate) fn log_energies(&self, power: &[f64], out: &mut [f32]) {
         for (filter, value) in self.filters.iter().zip(out) {
             let power = &power[filter.start..];
-            let energy: f32 = filter.weights.iter().zip(power).map(|(w, p)| w * p).sum();
-            *value = energy.max(f32::EPSILON).ln();
+            let energy: f64 = filter.weights.iter().zip(power).map(|(w, p)| w * p).sum();
+            *value = (energy as f32).max(f32::EPSILON).ln();
         }
     }
 }
