@@ -1,5 +1,6 @@
 //! The pointwise distance between speech and text embeddings.
 
+use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result as TensorResult, Shape, Tensor, WithDType};
 
 use crate::{Error, Lengths, Padded, Result, host};

@@ -1,8 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod gemm;
+mod layers;
 mod mode;
+pub mod ops;
 mod params;
+pub mod position;
 pub mod random;
+mod real;
 
+pub use layers::{Attention, Conv2d, Embedding, GatedConv, LayerNorm, Linear, Lstm};
 pub use mode::Mode;
+pub use ops::Activation;
 pub use params::{Init, Params};

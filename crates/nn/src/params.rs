@@ -58,13 +58,22 @@ pub struct Params {
 impl Params {
     /// An empty tree.
     pub fn seeded(seed: u64, dtype: DType, device: &Device) -> Self {
-        Self { vars: Arc::default(), seed, dtype, device: device.clone(), prefix: String::new() }
+        Self {
+            vars: Arc::default(),
+            seed,
+            dtype,
+            device: device.clone(),
+            prefix: String::new(),
+        }
     }
 
     /// The subtree `name` of this one; variables are shared.
     #[must_use]
     pub fn scope(&self, name: &str) -> Self {
-        Self { prefix: self.full(name), ..self.clone() }
+        Self {
+            prefix: self.full(name),
+            ..self.clone()
+        }
     }
 
     /// The device the variables are on.
@@ -88,7 +97,11 @@ impl Params {
         if let Some(var) = vars.get(&full) {
             if var.dims() != shape {
                 let (expected, got) = (format!("{full} {:?}", var.dims()), shape.to_vec());
-                return Err(Error::Shape { what: "parameter", expected, got });
+                return Err(Error::Shape {
+                    what: "parameter",
+                    expected,
+                    got,
+                });
             }
             return Ok(var.as_tensor().clone());
         }
@@ -101,7 +114,10 @@ impl Params {
 
     /// Every variable of the whole tree with its full name, sorted by name.
     pub fn vars(&self) -> Vec<(String, Var)> {
-        self.lock().iter().map(|(name, var)| (name.clone(), var.clone())).collect()
+        self.lock()
+            .iter()
+            .map(|(name, var)| (name.clone(), var.clone()))
+            .collect()
     }
 
     /// The number of scalars in the whole tree.
@@ -115,7 +131,10 @@ impl Params {
     ///
     /// [`Error::Tensor`] if a value cannot be copied.
     pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
-        self.lock().iter().map(|(name, var)| Ok((name.clone(), var.as_tensor().copy()?))).collect()
+        self.lock()
+            .iter()
+            .map(|(name, var)| Ok((name.clone(), var.as_tensor().copy()?)))
+            .collect()
     }
 
     /// Sets every variable from `values`, in place.
@@ -125,15 +144,30 @@ impl Params {
     /// [`Error::Invalid`] if a name is missing or unknown, [`Error::Shape`] if a shape differs. Nothing is changed then.
     pub fn restore(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
         let vars = self.lock();
-        let odd = vars.keys().find(|name| !values.contains_key(*name)).map(|name| format!("{name} is missing"));
-        let odd = odd.or_else(|| values.keys().find(|n| !vars.contains_key(*n)).map(|n| format!("{n} is unknown")));
+        let odd = vars
+            .keys()
+            .find(|name| !values.contains_key(*name))
+            .map(|name| format!("{name} is missing"));
+        let odd = odd.or_else(|| {
+            values
+                .keys()
+                .find(|n| !vars.contains_key(*n))
+                .map(|n| format!("{n} is unknown"))
+        });
         if let Some(why) = odd {
-            return Err(Error::Invalid { what: "parameters", why });
+            return Err(Error::Invalid {
+                what: "parameters",
+                why,
+            });
         }
         for (name, var) in vars.iter() {
             if values[name].dims() != var.dims() {
                 let (expected, got) = (format!("{name} {:?}", var.dims()), values[name].dims().to_vec());
-                return Err(Error::Shape { what: "parameter", expected, got });
+                return Err(Error::Shape {
+                    what: "parameter",
+                    expected,
+                    got,
+                });
             }
         }
         for (name, var) in vars.iter() {
@@ -174,20 +208,30 @@ impl Params {
     /// A `VarBuilder` over the same variables.
     pub fn var_builder(&self) -> VarBuilder<'static> {
         let builder = VarBuilder::from_varmap(&self.to_var_map(), self.dtype, &self.device);
-        if self.prefix.is_empty() { builder } else { builder.pp(&self.prefix) }
+        if self.prefix.is_empty() {
+            builder
+        } else {
+            builder.pp(&self.prefix)
+        }
     }
 
     /// Adopts the variables of a candle `VarMap`; later draws for new names use `seed`.
     pub fn from_var_map(map: &VarMap, seed: u64, dtype: DType, device: &Device) -> Self {
         let params = Self::seeded(seed, dtype, device);
         let data = map.data().lock().unwrap_or_else(PoisonError::into_inner);
-        params.lock().extend(data.iter().map(|(name, var)| (name.clone(), var.clone())));
+        params
+            .lock()
+            .extend(data.iter().map(|(name, var)| (name.clone(), var.clone())));
         drop(data);
         params
     }
 
     fn full(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) }
+        if self.prefix.is_empty() {
+            name.to_string()
+        } else {
+            format!("{}.{name}", self.prefix)
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {

@@ -14,9 +14,10 @@ fn mix(mut z: u64) -> u64 {
 
 /// A key for the purpose `name` under a seed. Stable across versions and platforms: results depend on it.
 pub fn key(seed: u64, name: &str) -> u64 {
-    name.bytes().fold(mix(seed.wrapping_add(0x9E37_79B9_7F4A_7C15)), |h, byte| {
-        mix(h ^ u64::from(byte)).wrapping_add(0x9E37_79B9_7F4A_7C15)
-    })
+    name.bytes()
+        .fold(mix(seed.wrapping_add(0x9E37_79B9_7F4A_7C15)), |h, byte| {
+            mix(h ^ u64::from(byte)).wrapping_add(0x9E37_79B9_7F4A_7C15)
+        })
 }
 
 /// A key for one of many uses of the same purpose: a step, an utterance, an epoch.
@@ -28,7 +29,11 @@ pub fn subkey(key: u64, index: u64) -> u64 {
 pub(crate) fn initial(init: Init, shape: &[usize], key: u64) -> Vec<f64> {
     let n: usize = shape.iter().product();
     let mut rng = ChaCha8Rng::seed_from_u64(key);
-    let mut uniform = |bound: f64| (0..n).map(|_| (rng.random::<f64>() * 2.0 - 1.0) * bound).collect();
+    let mut uniform = |bound: f64| {
+        (0..n)
+            .map(|_| (rng.random::<f64>() * 2.0 - 1.0) * bound)
+            .collect()
+    };
     match init {
         Init::Zeros => vec![0.0; n],
         Init::Ones => vec![1.0; n],

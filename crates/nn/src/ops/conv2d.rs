@@ -1,0 +1,251 @@
+//! A 3×3 convolution with stride 2 over time and frequency.
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+use sandhi_core::host::{read, slice};
+
+use super::{Saved, common_dtype, like, output, with_float};
+use crate::gemm::{View, multiply, sum_in_order};
+use crate::real::{Real, vectorized};
+
+const KERNEL: usize = 3;
+const STRIDE: usize = 2;
+
+/// The extent along a dimension of `n` after one [`conv2d`]: ⌊(n − 3) / 2⌋ + 1, or 0 below 3.
+pub fn conv2d_output(n: usize) -> usize {
+    if n < KERNEL { 0 } else { (n - KERNEL) / STRIDE + 1 }
+}
+
+/// Halves time and frequency; the subsampling of a speech encoder. SiLU follows in the same pass.
+///
+/// # Equation
+///
+/// ```text
+/// y(t, f) = silu(b + Σ_{i,j<3} W_{ij} x(2t + i, 2f + j))
+/// ```
+///
+/// No padding: an output frame reads only frames 2t .. 2t+2, so valid frames never see the padding behind them.
+///
+/// # Shapes
+///
+/// * `x`: `[B, T, F, C]`, `weight`: `[N, 9C]` in the order (i, j, channel), `bias`: `[N]`.
+/// * returns `[B, T', F', N]` with extents by [`conv2d_output`].
+///
+/// # Errors
+///
+/// If the shapes or dtypes disagree, or T or F is below 3.
+///
+/// # Proved by
+///
+/// `conv2d_equals_plain_loops`, `conv2d_gradient_equals_differences`.
+pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    let (_, t, f, c) = x.dims4()?;
+    let (n, k) = weight.dims2()?;
+    if k != KERNEL * KERNEL * c || bias.dims() != [n] || t < KERNEL || f < KERNEL {
+        bail!(
+            "conv2d: expected x [B, T>=3, F>=3, C], weight [N, 9C], bias [N], got {:?}, {:?}, {:?}",
+            x.dims(),
+            weight.dims(),
+            bias.dims()
+        );
+    }
+    let dtype = common_dtype("conv2d", &[x, weight, bias])?;
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    with_float!(dtype, T => x.apply_op3(&weight, bias, Conv2d::<T> { before: Saved::new() }))
+}
+
+struct Conv2d<T> {
+    /// The values before the activation.
+    before: Saved<Vec<T>>,
+}
+
+/// Extents of one utterance's planes.
+#[derive(Clone, Copy)]
+struct Plane {
+    t: usize,
+    f: usize,
+    c: usize,
+    n: usize,
+}
+
+impl Plane {
+    fn rows(self) -> usize {
+        conv2d_output(self.t)
+    }
+
+    fn columns(self) -> usize {
+        conv2d_output(self.f)
+    }
+
+    fn taps(self) -> usize {
+        KERNEL * KERNEL * self.c
+    }
+
+    /// The input patches of output row `t`, `[F', 9C]`. A patch is three runs of 3C adjacent values.
+    fn patches<T: Real>(self, x: &[T], t: usize, to: &mut [T]) {
+        let run = KERNEL * self.c;
+        for (f, patch) in to.chunks_exact_mut(self.taps()).enumerate() {
+            for (i, part) in patch.chunks_exact_mut(run).enumerate() {
+                part.copy_from_slice(&x[((STRIDE * t + i) * self.f + STRIDE * f) * self.c..][..run]);
+            }
+        }
+    }
+
+    /// Adds patch gradients back to where the patches were read.
+    fn scatter<T: Real>(self, patches: &[T], t: usize, dx: &mut [T]) {
+        let run = KERNEL * self.c;
+        for (f, patch) in patches.chunks_exact(self.taps()).enumerate() {
+            for (i, part) in patch.chunks_exact(run).enumerate() {
+                let to = &mut dx[((STRIDE * t + i) * self.f + STRIDE * f) * self.c..][..run];
+                for (to, &v) in to.iter_mut().zip(part) {
+                    *to += v;
+                }
+            }
+        }
+    }
+}
+
+fn plane(x: &[usize], n: usize) -> Plane {
+    Plane {
+        t: x[1],
+        f: x[2],
+        c: x[3],
+        n,
+    }
+}
+
+impl<T: Real> CustomOp3 for Conv2d<T> {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, w, bias) = (slice::<T>(s1, l1)?, slice::<T>(s2, l2)?, slice::<T>(s3, l3)?);
+        let p = plane(l1.dims(), l2.dims()[0]);
+        let (batch, width, plane_in) = (l1.dims()[0], p.columns() * p.n, p.t * p.f * p.c);
+        let mut before = vec![T::ZERO; batch * p.rows() * width];
+        let mut y = before.clone();
+        let rows = before
+            .par_chunks_mut(width)
+            .zip(y.par_chunks_mut(width))
+            .enumerate();
+        rows.for_each_init(
+            || vec![T::ZERO; p.columns() * p.taps()],
+            |patches, (row, (before, y))| {
+                let (b, t) = (row / p.rows(), row % p.rows());
+                p.patches(&x[b * plane_in..], t, patches);
+                for cell in before.chunks_exact_mut(p.n) {
+                    cell.copy_from_slice(bias);
+                }
+                let patches = View::new(patches, p.columns(), p.taps());
+                multiply(
+                    before,
+                    p.n,
+                    true,
+                    patches,
+                    View::new(w, p.n, p.taps()).t(),
+                    T::ONE,
+                );
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (y, &z) in y.iter_mut().zip(before.iter()) {
+                            *y = z * z.sigmoid();
+                        }
+                    },
+                );
+            },
+        );
+        *self.before.lock() = before;
+        output(y, (batch, p.rows(), p.columns(), p.n))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        g: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let p = plane(x.dims(), w.dims()[0]);
+        let (plane_in, plane_out) = (p.t * p.f * p.c, p.rows() * p.columns() * p.n);
+        let before = self.before.lock();
+        // The features themselves are constants, so the first layer's input gradient is not computed.
+        let tracked = x.track_op();
+        let compute = |x: &[T], w: &[T], g: &[T]| {
+            let mut dx = vec![T::ZERO; x.len()];
+            let rows = dx
+                .par_chunks_mut(plane_in)
+                .zip(x.par_chunks(plane_in))
+                .zip(g.par_chunks(plane_out));
+            let parts = rows
+                .zip(before.par_chunks(plane_out))
+                .map(|(((dx, x), g), before)| {
+                    let mut total = vec![T::ZERO; p.n * p.taps() + p.n];
+                    let (dw, db) = total.split_at_mut(p.n * p.taps());
+                    let mut patches = vec![T::ZERO; p.columns() * p.taps()];
+                    let mut dz = vec![T::ZERO; p.columns() * p.n];
+                    for (t, (g, z)) in g
+                        .chunks_exact(dz.len())
+                        .zip(before.chunks_exact(dz.len()))
+                        .enumerate()
+                    {
+                        vectorized(
+                            #[inline(always)]
+                            || {
+                                for ((d, &g), &z) in dz.iter_mut().zip(g).zip(z) {
+                                    let s = z.sigmoid();
+                                    *d = g * s * (T::ONE + z * (T::ONE - s));
+                                }
+                                for dz in dz.chunks_exact(p.n) {
+                                    for (b, &d) in db.iter_mut().zip(dz) {
+                                        *b += d;
+                                    }
+                                }
+                            },
+                        );
+                        p.patches(x, t, &mut patches);
+                        let rows = View::new(&dz, p.columns(), p.n);
+                        multiply(
+                            dw,
+                            p.taps(),
+                            true,
+                            rows.t(),
+                            View::new(&patches, p.columns(), p.taps()),
+                            T::ONE,
+                        );
+                        if tracked {
+                            multiply(
+                                &mut patches,
+                                p.taps(),
+                                false,
+                                rows,
+                                View::new(w, p.n, p.taps()),
+                                T::ONE,
+                            );
+                            p.scatter(&patches, t, dx);
+                        }
+                    }
+                    total
+                });
+            let parts: Vec<Vec<T>> = parts.collect();
+            (dx, sum_in_order(parts, p.n * p.taps() + p.n))
+        };
+        let (dx, total) = read::<T, _>(x, |x| read::<T, _>(w, |w| read::<T, _>(g, |g| compute(x, w, g))))???;
+        let (dw, db) = total.split_at(p.n * p.taps());
+        Ok((
+            if tracked { like(dx, x)? } else { None },
+            like(dw.to_vec(), w)?,
+            like(db.to_vec(), bias)?,
+        ))
+    }
+}

@@ -1,0 +1,86 @@
+//! The fused operations, one per file, each with its backward pass.
+//!
+//! They take contiguous CPU tensors in f32 or f64. What the backward pass needs from the forward pass is kept inside
+//! the operation, which lives exactly as long as the graph.
+
+mod attention;
+mod conv2d;
+mod dropout;
+mod embedding;
+mod gated_conv;
+mod layer_norm;
+mod linear;
+mod lstm;
+mod mask;
+
+use candle_core::{CpuStorage, DType, Result, Shape, Tensor};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::real::Real;
+
+pub use attention::attention;
+pub use conv2d::{conv2d, conv2d_output};
+pub use dropout::{add_dropped, dropout};
+pub use embedding::embedding;
+pub use gated_conv::gated_conv;
+pub use layer_norm::layer_norm;
+pub use linear::linear;
+pub use lstm::lstm;
+pub use mask::zero_padding;
+
+/// The nonlinearity that follows a layer in the same pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// None.
+    Identity,
+    /// x σ(x), also called Swish.
+    Silu,
+}
+
+/// Calls `$body` with `$t` the float type of `$dtype`.
+macro_rules! with_float {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            candle_core::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            candle_core::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            other => candle_core::bail!("expected f32 or f64, got {other:?}"),
+        }
+    };
+}
+pub(crate) use with_float;
+
+/// Values a forward pass leaves for its backward pass.
+struct Saved<T>(Mutex<T>);
+
+impl<T: Default> Saved<T> {
+    fn new() -> Self {
+        Self(Mutex::new(T::default()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn output<T: Real>(values: Vec<T>, shape: impl Into<Shape>) -> Result<(CpuStorage, Shape)> {
+    Ok((T::to_cpu_storage_owned(values), shape.into()))
+}
+
+fn like<T: Real>(values: Vec<T>, model: &Tensor) -> Result<Option<Tensor>> {
+    Ok(Some(Tensor::from_vec(values, model.shape(), model.device())?))
+}
+
+/// The dtype the arguments of an operation share.
+fn common_dtype(what: &str, tensors: &[&Tensor]) -> Result<DType> {
+    let dtype = tensors[0].dtype();
+    match tensors.iter().find(|t| t.dtype() != dtype) {
+        Some(odd) => candle_core::bail!("{what}: expected {dtype:?} throughout, got {:?}", odd.dtype()),
+        None => Ok(dtype),
+    }
+}

@@ -1,0 +1,202 @@
+//! Every operation against a plain composition of candle's own elementary operations, or plain loops.
+
+use candle_core::{DType, Device, Tensor};
+use sandhi_core::{Lengths, Result};
+use sandhi_nn::ops::{self, Activation};
+use sandhi_nn::position::sinusoids;
+use sandhi_testkit::{Tolerance, assert_close, uniform};
+
+fn draw(seed: u64, shape: &[usize]) -> Result<Tensor> {
+    uniform(seed, shape, -1.0, 1.0)
+}
+
+fn silu(x: &Tensor) -> Result<Tensor> {
+    Ok((x / ((x.neg()?.exp()? + 1.0)?))?)
+}
+
+fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    Ok((x.neg()?.exp()? + 1.0)?.recip()?)
+}
+
+/// Runs a check in f64 with the proof's tolerance and in f32 with the single-precision one.
+fn both(inputs: &[Tensor], got: impl Fn(&[Tensor]) -> Result<Tensor>, expected: &Tensor) -> Result<()> {
+    assert_close("f64", &got(inputs)?, expected, Tolerance::PROOF)?;
+    let single: Vec<Tensor> = inputs
+        .iter()
+        .map(|x| x.to_dtype(DType::F32))
+        .collect::<Result<_, _>>()?;
+    assert_close("f32", &got(&single)?, expected, Tolerance::SINGLE)
+}
+
+#[test]
+fn linear_equals_plain_composition() -> Result<()> {
+    // 530 rows: several blocks of the parallel product and a rest.
+    let inputs = [draw(1, &[2, 265, 7])?, draw(2, &[5, 7])?, draw(3, &[5])?];
+    let flat = inputs[0].reshape((530, 7))?;
+    let plain = flat
+        .matmul(&inputs[1].t()?.contiguous()?)?
+        .broadcast_add(&inputs[2])?
+        .reshape((2, 265, 5))?;
+    both(
+        &inputs,
+        |x| Ok(ops::linear(&x[0], &x[1], &x[2], Activation::Identity)?),
+        &plain,
+    )?;
+    both(
+        &inputs,
+        |x| Ok(ops::linear(&x[0], &x[1], &x[2], Activation::Silu)?),
+        &silu(&plain)?,
+    )
+}
+
+#[test]
+fn layer_norm_equals_plain_composition() -> Result<()> {
+    let inputs = [draw(4, &[3, 70, 21])?, draw(5, &[21])?, draw(6, &[21])?];
+    let x = &inputs[0];
+    let centred = x.broadcast_sub(&x.mean_keepdim(2)?)?;
+    let deviation = (centred.sqr()?.mean_keepdim(2)? + 1e-5)?.sqrt()?;
+    let plain = centred
+        .broadcast_div(&deviation)?
+        .broadcast_mul(&inputs[1])?
+        .broadcast_add(&inputs[2])?;
+    both(
+        &inputs,
+        |x| Ok(ops::layer_norm(&x[0], &x[1], &x[2], Activation::Identity)?),
+        &plain,
+    )?;
+    both(
+        &inputs,
+        |x| Ok(ops::layer_norm(&x[0], &x[1], &x[2], Activation::Silu)?),
+        &silu(&plain)?,
+    )
+}
+
+/// The formula of the documentation, cell by cell.
+fn attention_by_formula(inputs: &[Tensor], heads: usize, lengths: &[usize]) -> Result<Tensor> {
+    let qkv = inputs[0].to_vec3::<f64>()?;
+    let (r, uv) = (inputs[1].to_vec2::<f64>()?, inputs[2].to_vec2::<f64>()?);
+    let (t, d) = (qkv[0].len(), uv[0].len());
+    let width = d / heads;
+    let mut y = vec![vec![vec![0f64; d]; t]; qkv.len()];
+    for (b, &n) in lengths.iter().enumerate() {
+        for c0 in (0..d).step_by(width) {
+            for i in 0..n {
+                let score = |j: usize| {
+                    let position = &r[j + t - 1 - i];
+                    let term = |c: usize| {
+                        let q = qkv[b][i][c];
+                        (q + uv[0][c]) * qkv[b][j][d + c] + (q + uv[1][c]) * position[c]
+                    };
+                    ((c0..c0 + width).map(term).sum::<f64>() / (width as f64).sqrt()).exp()
+                };
+                let total: f64 = (0..n).map(score).sum();
+                for c in c0..c0 + width {
+                    y[b][i][c] = (0..n).map(|j| score(j) / total * qkv[b][j][2 * d + c]).sum();
+                }
+            }
+        }
+    }
+    Ok(Tensor::new(y, &Device::Cpu)?)
+}
+
+#[test]
+fn attention_equals_plain_composition() -> Result<()> {
+    let lengths = [6, 3, 1];
+    let inputs = [draw(7, &[3, 6, 24])?, draw(8, &[11, 8])?, draw(9, &[2, 8])?];
+    let plain = attention_by_formula(&inputs, 2, &lengths)?;
+    let lengths = Lengths::new(lengths.to_vec());
+    both(
+        &inputs,
+        |x| Ok(ops::attention(&x[0], &x[1], &x[2], 2, &lengths)?),
+        &plain,
+    )
+}
+
+#[test]
+fn gated_conv_equals_plain_composition() -> Result<()> {
+    let (t, c, k, lengths) = (6, 18, 5, [6usize, 2]);
+    let inputs = [draw(10, &[2, t, 2 * c])?, draw(11, &[k, c])?, draw(12, &[c])?];
+    let gate = sigmoid(&inputs[0].narrow(2, c, c)?.contiguous()?)?;
+    let g = (inputs[0].narrow(2, 0, c)?.contiguous()? * gate)?.to_vec3::<f64>()?;
+    let (w, bias) = (inputs[1].to_vec2::<f64>()?, inputs[2].to_vec1::<f64>()?);
+    let mut y = vec![vec![vec![0f64; c]; t]; 2];
+    for (b, &n) in lengths.iter().enumerate() {
+        for i in 0..n {
+            for ch in 0..c {
+                let tap = |j: usize| {
+                    let at = i as isize + j as isize - (k / 2) as isize;
+                    if (0..n as isize).contains(&at) {
+                        w[j][ch] * g[b][at as usize][ch]
+                    } else {
+                        0.0
+                    }
+                };
+                y[b][i][ch] = bias[ch] + (0..k).map(tap).sum::<f64>();
+            }
+        }
+    }
+    let lengths = Lengths::new(lengths.to_vec());
+    both(
+        &inputs,
+        |x| Ok(ops::gated_conv(&x[0], &x[1], &x[2], &lengths)?),
+        &Tensor::new(y, &Device::Cpu)?,
+    )
+}
+
+#[test]
+fn conv2d_equals_plain_loops() -> Result<()> {
+    let (t, f, c, n) = (7, 9, 2, 3);
+    let inputs = [draw(13, &[2, t, f, c])?, draw(14, &[n, 9 * c])?, draw(15, &[n])?];
+    let x = inputs[0].flatten_all()?.to_vec1::<f64>()?;
+    let (w, bias) = (inputs[1].to_vec2::<f64>()?, inputs[2].to_vec1::<f64>()?);
+    let (rows, columns) = (ops::conv2d_output(t), ops::conv2d_output(f));
+    assert_eq!((rows, columns), (3, 4));
+    let mut y = vec![];
+    for b in 0..2 {
+        for (i, j) in (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))) {
+            for o in 0..n {
+                let mut z = bias[o];
+                for (tap, (di, dj)) in (0..3).flat_map(|di| (0..3).map(move |dj| (di, dj))).enumerate() {
+                    for ch in 0..c {
+                        z += w[o][tap * c + ch] * x[((b * t + 2 * i + di) * f + 2 * j + dj) * c + ch];
+                    }
+                }
+                y.push(z / (1.0 + (-z).exp()));
+            }
+        }
+    }
+    let plain = Tensor::from_vec(y, (2, rows, columns, n), &Device::Cpu)?;
+    both(&inputs, |x| Ok(ops::conv2d(&x[0], &x[1], &x[2])?), &plain)
+}
+
+#[test]
+fn lstm_equals_plain_composition() -> Result<()> {
+    let (b, u, h) = (9, 4, 3);
+    let inputs = [draw(16, &[b, u, 4 * h])?, draw(17, &[4 * h, h])?];
+    let transposed = inputs[1].t()?.contiguous()?;
+    let mut state = Tensor::zeros((b, h), DType::F64, &Device::Cpu)?;
+    let mut cell = state.clone();
+    let mut outputs = vec![];
+    for t in 0..u {
+        let gates = (inputs[0].narrow(1, t, 1)?.squeeze(1)?.contiguous()? + state.matmul(&transposed)?)?;
+        let part = |i: usize| gates.narrow(1, i * h, h)?.contiguous();
+        let kept = (sigmoid(&part(1)?)? * &cell)?;
+        cell = (kept + (sigmoid(&part(0)?)? * part(2)?.tanh()?)?)?;
+        state = (sigmoid(&part(3)?)? * cell.tanh()?)?;
+        outputs.push(state.clone());
+    }
+    both(
+        &inputs,
+        |x| Ok(ops::lstm(&x[0], &x[1])?),
+        &Tensor::stack(&outputs, 1)?,
+    )
+}
+
+#[test]
+fn sinusoids_at_offset_zero_are_zero_and_one() -> Result<()> {
+    let rows = sinusoids(3, 4, DType::F64, &Device::Cpu)?.to_vec2::<f64>()?;
+    assert_eq!(rows.len(), 5);
+    assert_eq!(rows[2], vec![0.0, 1.0, 0.0, 1.0]);
+    assert!((rows[3][0] - 1f64.sin()).abs() < 1e-15 && (rows[1][0] + 1f64.sin()).abs() < 1e-15);
+    Ok(())
+}
