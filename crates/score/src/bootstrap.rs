@@ -44,7 +44,8 @@ pub struct Paired {
 ///
 /// # Proved by
 ///
-/// `bootstrap_covers_a_known_rate`, `bootstrap_of_equal_utterances_is_a_point`, `bootstrap_is_a_function_of_its_seed`.
+/// `bootstrap_covers_a_known_rate`, `bootstrap_of_equal_utterances_is_a_point`,
+/// `bootstrap_is_a_function_of_its_seed`.
 pub fn bootstrap(edits: &[Edits], samples: usize, seed: u64) -> Interval {
     let rates = resample(edits.len(), samples, seed, |drawn| {
         percent(drawn.map(|i| edits[i]).sum())
@@ -52,7 +53,8 @@ pub fn bootstrap(edits: &[Edits], samples: usize, seed: u64) -> Interval {
     interval(rates)
 }
 
-/// The 95 % interval of the difference between two systems, each resample drawing the same utterances for both.
+/// The 95 % interval of the difference between two systems, each resample drawing the same utterances for
+/// both.
 ///
 /// `better[i]` and `worse[i]` are the edits of the two systems on utterance `i`. The names state the claim
 /// under test: a positive difference says that it holds.
@@ -63,7 +65,8 @@ pub fn bootstrap(edits: &[Edits], samples: usize, seed: u64) -> Interval {
 ///
 /// # Source
 ///
-/// Koehn 2004, "Statistical significance tests for machine translation evaluation", with rates in place of BLEU.
+/// Koehn 2004, "Statistical significance tests for machine translation evaluation", with rates in place of
+/// BLEU.
 ///
 /// # Proved by
 ///

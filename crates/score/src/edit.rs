@@ -111,7 +111,8 @@ struct Cell {
 /// # Equation
 ///
 /// ```text
-/// D(j, i) = min( D(j, i−1) + 1,  D(j−1, i) + 1,  D(j−1, i−1) + [h_j ≠ r_i] )     i over reference, j over hypothesis
+/// D(j, i) = min( D(j, i−1) + 1,  D(j−1, i) + 1,  D(j−1, i−1) + [h_j ≠ r_i] )
+///                i over reference, j over hypothesis
 /// from (j, i):  deletion   if D(j, i) = D(j, i−1) + 1
 ///               insertion  else if D(j−1, i) = D(j−1, i−1) − 1
 ///               diagonal   else

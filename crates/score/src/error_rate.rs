@@ -40,9 +40,8 @@ impl Signature {
             Unit::Character => ("jiwer4-chars", "chars"),
         };
         let (metric, version) = (unit.metric(), env!("CARGO_PKG_VERSION"));
-        Self(format!(
-            "{metric}|tok:{tokens}|case:as-is|punct:as-is|v:{version}|utts:{utterances}|{counted}:{reference_len}"
-        ))
+        let how = format!("{metric}|tok:{tokens}|case:as-is|punct:as-is|v:{version}");
+        Self(format!("{how}|utts:{utterances}|{counted}:{reference_len}"))
     }
 
     /// The signature as text, fields separated by `|`.
@@ -75,7 +74,7 @@ pub struct Score {
 ///
 /// ```text
 /// value = 100 · Σ (S + D + I) / Σ N        N: reference tokens
-/// value = 100 · Σ I                        if Σ N = 0, as in jiwer 4 (0 when nothing was said and nothing heard)
+/// value = 100 · Σ I                        if Σ N = 0, as in jiwer 4; 0 when nothing was said or heard
 /// ```
 ///
 /// # Proved by

@@ -15,7 +15,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A line is not UTF-8.
-    #[error("{}:{line}: expected UTF-8, got the byte 0x{byte:02x} at byte {column} of the line", path.display())]
+    #[error(
+        "{}:{line}: expected UTF-8, got the byte 0x{byte:02x} at byte {column} of the line",
+        path.display()
+    )]
     Encoding {
         /// The file.
         path: PathBuf,
@@ -27,7 +30,10 @@ pub enum Error {
         byte: u8,
     },
     /// A line begins with a byte-order mark, which would count as part of its first word.
-    #[error("{}:{line}: begins with a byte-order mark (U+FEFF); expected plain UTF-8 without it", path.display())]
+    #[error(
+        "{}:{line}: begins with a byte-order mark (U+FEFF); expected plain UTF-8 without it",
+        path.display()
+    )]
     ByteOrderMark {
         /// The file.
         path: PathBuf,

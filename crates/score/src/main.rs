@@ -13,12 +13,13 @@ use sandhi_score::{
 
 /// Score recognized text against references, line by line.
 ///
-/// Both files hold one utterance per line in UTF-8; line n of one belongs to line n of the other, and an empty line
-/// is an empty utterance. Lines are scored as they are: case and punctuation count, so normalize both files first.
+/// Both files hold one utterance per line in UTF-8; line n of one belongs to line n of the other, and an
+/// empty line is an empty utterance. Lines are scored as they are: case and punctuation count, so normalize
+/// both files first.
 ///
-/// The rate is that of the whole corpus, all errors over all reference tokens, in percent, and equals jiwer 4. The
-/// interval is the 95 % percentile bootstrap over utterances. The signature says how the number came to be: compare
-/// two numbers only if their signatures are equal.
+/// The rate is that of the whole corpus, all errors over all reference tokens, in percent, and equals jiwer
+/// 4. The interval is the 95 % percentile bootstrap over utterances. The signature says how the number came
+/// to be: compare two numbers only if their signatures are equal.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -35,12 +36,13 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     /// Word error rate
     ///
-    /// Words are separated by one space or by two or more white-space characters; a single tab does not separate.
+    /// Words are separated by one space or by two or more white-space characters; a single tab does not
+    /// separate.
     Wer(Options),
     /// Character error rate
     ///
-    /// Characters are Unicode code points, inner spaces included. Compose both files alike (NFC) first: a letter and
-    /// its combining mark are two characters, a composed letter is one.
+    /// Characters are Unicode code points, inner spaces included. Compose both files alike (NFC) first: a
+    /// letter and its combining mark are two characters, a composed letter is one.
     Cer(Options),
 }
 
@@ -59,7 +61,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "json")]
     show: usize,
     /// Bootstrap resamples
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
     /// Seed of the bootstrap
     #[arg(long, default_value_t = 0)]
@@ -209,7 +211,11 @@ fn show_worst(
         let (reference, hypothesis) = &pairs[line];
         let tokens = |text: &str| -> Vec<String> {
             match unit {
-                Unit::Word => words(text).into_iter().map(str::to_owned).collect(),
+                // A single tab is part of a word and would tear the columns apart.
+                Unit::Word => words(text)
+                    .into_iter()
+                    .map(|word| word.replace('\t', "\\t"))
+                    .collect(),
                 Unit::Character => characters(text).into_iter().map(String::from).collect(),
             }
         };

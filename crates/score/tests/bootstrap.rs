@@ -45,7 +45,8 @@ fn bootstrap_surrounds_the_observed_rate() {
             interval.low < rate && rate < interval.high,
             "{rate} outside {interval:?}"
         );
-        // 800 independent words: the standard error is sqrt(.2 .8 / 800) = 1.41 points; 2 · 1.96 of them are 5.5.
+        // 800 independent words: the standard error is sqrt(.2 .8 / 800) = 1.41 points; 2 · 1.96 of them are
+        // 5.5.
         let width = interval.high - interval.low;
         assert!((3.9..7.2).contains(&width), "width {width}");
     }
@@ -53,8 +54,8 @@ fn bootstrap_surrounds_the_observed_rate() {
 
 #[test]
 fn bootstrap_covers_a_known_rate() {
-    // 95 % intervals over 200 independent corpora: 190 expected, and 178 or fewer has a chance below 1 in 1000,
-    // percentile intervals of 60 utterances being a little too narrow.
+    // 95 % intervals over 200 independent corpora: 190 expected, and 178 or fewer has a chance below 1 in
+    // 1000, percentile intervals of 60 utterances being a little too narrow.
     let covered = (0..200)
         .filter(|&seed| {
             let interval = bootstrap(&system(1000 + seed, 60, 0.25), 300, seed);

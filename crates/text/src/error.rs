@@ -21,7 +21,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A line is not UTF-8.
-    #[error("{}:{line}: expected UTF-8, got the byte 0x{byte:02x} at byte {column} of the line", path.display())]
+    #[error(
+        "{}:{line}: expected UTF-8, got the byte 0x{byte:02x} at byte {column} of the line",
+        path.display()
+    )]
     Encoding {
         /// The file.
         path: PathBuf,
@@ -33,7 +36,10 @@ pub enum Error {
         byte: u8,
     },
     /// A line begins with a byte-order mark, which would count as part of its first word.
-    #[error("{}:{line}: begins with a byte-order mark (U+FEFF); expected plain UTF-8 without it", path.display())]
+    #[error(
+        "{}:{line}: begins with a byte-order mark (U+FEFF); expected plain UTF-8 without it",
+        path.display()
+    )]
     ByteOrderMark {
         /// The file.
         path: PathBuf,
@@ -42,8 +48,8 @@ pub enum Error {
     },
     /// A character has no label, and no label for unknown ones is configured.
     #[error(
-        "{character:?} (U+{:04X}) in {text:?} is not in the alphabet; normalize the text, extend the alphabet or \
-         configure an unknown label", u32::from(*character)
+        "{character:?} (U+{:04X}) in {text:?} is not in the alphabet; normalize the text, \
+         extend the alphabet or configure an unknown label", u32::from(*character)
     )]
     UnknownCharacter {
         /// The character.

@@ -48,11 +48,13 @@ impl From<Phonemes> for Units {
     }
 }
 
-/// Text to labels as one model does it: normalization, then a tokenizer. Saved with the model as one JSON file.
+/// Text to labels as one model does it: normalization, then a tokenizer. Saved with the model as one JSON
+/// file.
 ///
 /// # Proved by
 ///
-/// `frontend_saves_and_loads_exactly`, `frontend_refuses_damaged_files`, `frontend_fingerprint_tells_contents_apart`.
+/// `frontend_saves_and_loads_exactly`, `frontend_refuses_damaged_files`,
+/// `frontend_fingerprint_tells_contents_apart`.
 ///
 /// # Example
 ///
@@ -158,7 +160,8 @@ impl TextFrontend {
     ///
     /// # Errors
     ///
-    /// [`Error::Frontend`] if the text is no such document, of another format, or changed since it was written.
+    /// [`Error::Frontend`] if the text is no such document, of another format, or changed since it was
+    /// written.
     pub fn from_json(text: &str) -> Result<Self> {
         let damaged = |reason: String| Error::Frontend { path: None, reason };
         let Header { format } = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;

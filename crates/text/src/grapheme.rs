@@ -7,8 +7,8 @@ use crate::tokenizer::{Specials, Tokenizer, Unknown, Vocabulary};
 
 /// One label per character (Unicode code point); the space between words is a token.
 ///
-/// Labels follow the order of code points, whatever the order in which the alphabet was given. Decoding is exact for
-/// every text in the alphabet.
+/// Labels follow the order of code points, whatever the order in which the alphabet was given. Decoding is
+/// exact for every text in the alphabet.
 ///
 /// # Proved by
 ///

@@ -8,8 +8,8 @@ use crate::lines::read_lines;
 
 /// A pronunciation dictionary: one pronunciation for each word.
 ///
-/// Words are looked up in lower case whatever the case of the dictionary, as dictionaries are often written in upper
-/// case. Of several pronunciations (`A`, `A(2)`) the first in the file is taken.
+/// Words are looked up in lower case whatever the case of the dictionary, as dictionaries are often written
+/// in upper case. Of several pronunciations (`A`, `A(2)`) the first in the file is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lexicon {
     pub(crate) words: BTreeMap<String, Vec<String>>,

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 ///
-/// [`Error::Read`]; [`Error::Encoding`] and [`Error::ByteOrderMark`] with file and line. The mark is refused at the
-/// start of any line, since joining files puts it anywhere.
+/// [`Error::Read`]; [`Error::Encoding`] and [`Error::ByteOrderMark`] with file and line. The mark is refused
+/// at the start of any line, since joining files puts it anywhere.
 ///
 /// # Proved by
 ///

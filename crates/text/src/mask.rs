@@ -51,9 +51,10 @@ impl MaskConfig {
 
 /// Replaces spans of labels by `mask`, in place.
 ///
-/// `rate · U` positions are masked, rounded down or up at random so that the expectation is exact. They are cut into
-/// spans of `span` labels and one shorter remainder, and the spans are placed uniformly among all ways to place
-/// them in any order without overlap. The draws are a function of `seed`, the configuration and the number of labels.
+/// `rate · U` positions are masked, rounded down or up at random so that the expectation is exact. They are
+/// cut into spans of `span` labels and one shorter remainder, and the spans are placed uniformly among all
+/// ways to place them in any order without overlap. The draws are a function of `seed`, the configuration and
+/// the number of labels.
 ///
 /// # Shapes
 ///
@@ -84,7 +85,8 @@ pub fn mask_spans(labels: &mut [u32], config: &MaskConfig, mask: u32, seed: u64)
     let mut lengths = vec![config.span; masked / config.span];
     lengths.extend(Some(masked % config.span).filter(|&rest| rest > 0));
     lengths.shuffle(&mut rng);
-    // Shrink every span to one slot, choose slots among these and the free positions, then grow the spans again.
+    // Shrink every span to one slot, choose slots among these and the free positions, then grow the spans
+    // again.
     let slots = labels.len() - masked + lengths.len();
     let mut chosen = index::sample(&mut rng, slots, lengths.len()).into_vec();
     chosen.sort_unstable();

@@ -39,8 +39,8 @@ pub struct NormalizeConfig {
     pub punctuation: Punctuation,
 }
 
-/// The text in Unicode normal form C, case and punctuation treated as configured, words apart by one space each and
-/// none at the ends.
+/// The text in Unicode normal form C, case and punctuation treated as configured, words apart by one space
+/// each and none at the ends.
 ///
 /// # Proved by
 ///
@@ -85,7 +85,8 @@ fn remove_punctuation(text: &str) -> String {
     kept
 }
 
-/// Letters, numbers, the marks that combine with them, and the two joiners that Indic and Persian spelling needs.
+/// Letters, numbers, the marks that combine with them, and the two joiners that Indic and Persian spelling
+/// needs.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}')
 }

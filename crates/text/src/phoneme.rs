@@ -11,12 +11,12 @@ const BOUNDARY: &str = "|";
 
 /// One label per phone of a [`Lexicon`], a boundary between words, and letters for words that are not in it.
 ///
-/// A word without a pronunciation is **spelled**: one label per letter, in lower case, apart from the phones. There is
-/// no letter-to-sound model. [`Phonemes::spelled`] says which words of a text that concerns. The letters are those of
-/// the lexicon's words; others are errors, or the unknown label.
+/// A word without a pronunciation is **spelled**: one label per letter, in lower case, apart from the phones.
+/// There is no letter-to-sound model. [`Phonemes::spelled`] says which words of a text that concerns. The
+/// letters are those of the lexicon's words; others are errors, or the unknown label.
 ///
-/// Decoding gives phones, not words: `g ow | w eh s t`, spelled letters in brackets, `[x] [y]`. What is lost is the
-/// spelling; the phones are exact.
+/// Decoding gives phones, not words: `g ow | w eh s t`, spelled letters in brackets, `[x] [y]`. What is lost
+/// is the spelling; the phones are exact.
 ///
 /// # Proved by
 ///

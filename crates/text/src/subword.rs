@@ -18,8 +18,9 @@ type Pair = (u32, u32);
 
 /// Byte-pair encoding over characters, within words.
 ///
-/// A word begins with `▁`, so that decoding puts the spaces back and is exact for normalized text. Labels: specials,
-/// then the characters of the training text in code-point order, then merged tokens in the order of their merges.
+/// A word begins with `▁`, so that decoding puts the spaces back and is exact for normalized text. Labels:
+/// specials, then the characters of the training text in code-point order, then merged tokens in the order of
+/// their merges.
 ///
 /// # Source
 ///
@@ -54,14 +55,14 @@ pub struct Subwords {
 impl Subwords {
     /// Learns merges from normalized texts until the vocabulary has `vocab_size` labels, specials included.
     ///
-    /// The trainer is that of the `tokenizers` crate: each round merges the pair that occurs most often, twice at least;
-    /// of equally frequent pairs, that of the lowest labels. The outcome depends on how often each word occurs, not on
-    /// the order of the texts or the number of threads.
+    /// The trainer is that of the `tokenizers` crate: each round merges the pair that occurs most often,
+    /// twice at least; of equally frequent pairs, that of the lowest labels. The outcome depends on how often
+    /// each word occurs, not on the order of the texts or the number of threads.
     ///
     /// # Errors
     ///
-    /// [`Error::Vocabulary`] if `vocab_size` has no room for specials and characters, if the text has too few pairs
-    /// that occur twice to fill it, or if the text holds the reserved `▁`.
+    /// [`Error::Vocabulary`] if `vocab_size` has no room for specials and characters, if the text has too few
+    /// pairs that occur twice to fill it, or if the text holds the reserved `▁`.
     pub fn train<S: AsRef<str>>(
         texts: impl IntoIterator<Item = S>,
         vocab_size: usize,
@@ -122,8 +123,8 @@ impl Subwords {
         })
     }
 
-    /// A name that tells this vocabulary from every other: kind, size, and the first 64 bits of the SHA-256 of its
-    /// tokens and merges, as in `bpe-512-9f86d081884c7d65`.
+    /// A name that tells this vocabulary from every other: kind, size, and the first 64 bits of the SHA-256
+    /// of its tokens and merges, as in `bpe-512-9f86d081884c7d65`.
     pub fn identity(&self) -> String {
         let mut hash = Sha256::new();
         for label in 0..self.vocab_size() as u32 {

@@ -78,7 +78,8 @@ pub trait Tokenizer: Send + Sync {
     /// [`Error::UnknownCharacter`] unless the vocabulary has an unknown label.
     fn encode(&self, text: &str) -> Result<Vec<u32>>;
 
-    /// The text of labels. Blank, pad, bos and eos are passed over; mask and unk appear as `<mask>` and `<unk>`.
+    /// The text of labels. Blank, pad, bos and eos are passed over; mask and unk appear as `<mask>` and
+    /// `<unk>`.
     ///
     /// # Errors
     ///
@@ -95,8 +96,8 @@ pub trait Tokenizer: Send + Sync {
     fn specials(&self) -> &Specials;
 }
 
-/// Tokens by label and labels by token. The specials come first and are found by label only, so that text that spells
-/// `<pad>` is text.
+/// Tokens by label and labels by token. The specials come first and are found by label only, so that text
+/// that spells `<pad>` is text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Vocabulary {
     tokens: Vec<String>,

@@ -44,7 +44,8 @@ pub fn repeat(labels: &[u32], times: usize) -> Vec<u32> {
     upsample(labels, &vec![times; labels.len()])
 }
 
-/// Each label a number of times drawn uniformly and independently from `times`: the random repetition of JOIST.
+/// Each label a number of times drawn uniformly and independently from `times`: the random repetition of
+/// JOIST.
 ///
 /// The draws are a function of `seed` and the position, not of the labels.
 ///

@@ -64,7 +64,9 @@ proptest! {
     }
 
     #[test]
-    fn mask_hides_the_configured_share(labels in labels(60), rate in 0.0f64..=1.0, span in 1usize..8, seed: u64) {
+    fn mask_hides_the_configured_share(
+        labels in labels(60), rate in 0.0f64..=1.0, span in 1usize..8, seed: u64,
+    ) {
         let after = masked(&labels, &MaskConfig { rate, span }, seed);
         prop_assert_eq!(after.len(), labels.len());
         let hidden = after.iter().filter(|&&label| label == MASK).count();
@@ -91,8 +93,8 @@ proptest! {
 
 #[test]
 fn mask_reaches_every_position() {
-    // 30 labels, 15 % in spans of 5: four or five positions. Over 4000 seeds every position must be hidden about as
-    // often as any other away from the ends, and the mean share must be the rate.
+    // 30 labels, 15 % in spans of 5: four or five positions. Over 4000 seeds every position must be hidden
+    // about as often as any other away from the ends, and the mean share must be the rate.
     let labels = vec![7u32; 30];
     let mut hidden = [0usize; 30];
     for seed in 0..4000 {

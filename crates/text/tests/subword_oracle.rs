@@ -43,8 +43,8 @@ fn merges(subwords: &Subwords) -> Vec<(String, String)> {
     merges.map(|pair| (token(&pair[0]), token(&pair[1]))).collect()
 }
 
-/// Byte-pair encoding by its definition: count all pairs anew, merge the most frequent, of equals that whose tokens
-/// came first.
+/// Byte-pair encoding by its definition: count all pairs anew, merge the most frequent, of equals that whose
+/// tokens came first.
 fn naive_merges(texts: &[String], tokens: usize) -> Vec<(String, String)> {
     let mut words: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     for word in texts.iter().flat_map(|text| text.split_whitespace()) {

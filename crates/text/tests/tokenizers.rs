@@ -224,8 +224,8 @@ fn subwords_train_deterministically() {
 
 #[test]
 fn subwords_merge_the_most_frequent_pair_first() {
-    // "▁l" and "lo" and "ow" occur four times each; of these the pair of the lowest labels goes first. Characters by
-    // code point: e l n o r s t w ▁, from label 5 on.
+    // "▁l" and "lo" and "ow" occur four times each; of these the pair of the lowest labels goes first.
+    // Characters by code point: e l n o r s t w ▁, from label 5 on.
     let subwords = Subwords::train(["low low lower slow", "ten"], 15, Unknown::Error).unwrap();
     let merged = subwords.token(14).unwrap();
     assert_eq!(merged, "lo");
