@@ -47,11 +47,17 @@ impl Override {
 }
 
 /// The canonical form of a configuration: a table with sorted keys.
+///
+/// By way of the text, so that a configuration and its `config.toml` are the same table: an f32 is written with
+/// its own digits and read as f64.
 pub(crate) fn to_table<C: Serialize>(config: &C, origin: &str) -> Result<Table> {
-    Table::try_from(config).map_err(|error| Error::Config {
+    let fail = |reason: String| Error::Config {
         origin: origin.to_owned(),
-        reason: error.to_string(),
-    })
+        reason,
+    };
+    let text = toml::to_string(config).map_err(|error| fail(error.to_string()))?;
+    text.parse()
+        .map_err(|error: toml::de::Error| fail(error.to_string()))
 }
 
 /// The SHA-256 of a configuration, in hexadecimal. The order in which fields are declared does not enter.
@@ -325,6 +331,27 @@ mod tests {
             config_hash(&set("steps=101").unwrap()).unwrap()
         );
         assert_eq!(config_hash(&config()).unwrap().len(), 64);
+    }
+
+    #[test]
+    fn configuration_and_its_file_have_the_same_hash() {
+        #[derive(Serialize)]
+        struct Single {
+            nested: Swapped,
+            rate: f32,
+            seed: i64,
+        }
+        #[derive(Serialize)]
+        struct Swapped {
+            b: f32,
+        }
+        let config = Single {
+            nested: Swapped { b: 0.1 },
+            rate: 1e-3,
+            seed: -1,
+        };
+        let file: Table = toml::to_string(&config).unwrap().parse().unwrap();
+        assert_eq!(config_hash(&config).unwrap(), config_hash(&file).unwrap());
     }
 
     #[test]

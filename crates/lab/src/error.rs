@@ -94,13 +94,15 @@ pub enum Error {
         /// The last step that is saved.
         step: u64,
     },
-    /// Nothing to report: no run of this setting is done.
-    #[error("{dir}: {what}")]
-    NoRuns {
-        /// Where runs were looked for.
-        dir: PathBuf,
-        /// What was expected there.
-        what: String,
+    /// Two runs were scored on different utterances, so that no number can compare them.
+    #[error("split '{split}': {left} and {right} were scored on different utterances or references")]
+    NotComparable {
+        /// The split.
+        split: String,
+        /// One run.
+        left: String,
+        /// The other.
+        right: String,
     },
 }
 

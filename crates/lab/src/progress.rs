@@ -144,7 +144,7 @@ impl Lines {
 }
 
 /// Seconds as `42 s`, `3 min 05 s`, `2 h 10 min`.
-pub(crate) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match whole {
         0..60 => format!("{whole} s"),

@@ -1,4 +1,5 @@
 //! The life of a run directory, through the command line of a complete experiment.
+#![allow(clippy::unwrap_used)] // Helpers of tests count as no tests for clippy.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,0 +1,201 @@
+//! The report of a setting: what is claimed, what the runs say, and how to make them again.
+//!
+//! Made from a [`Plan`] and the run directories alone; no model is built for it. The Markdown is meant to be
+//! committed, so that a changed number is a difference under review; the page is meant to be read.
+
+mod alignment;
+mod axis;
+mod curves;
+mod evidence;
+mod examples;
+mod facts;
+mod html;
+mod intervals;
+mod markdown;
+mod page;
+mod rates;
+mod spectrogram;
+mod svg;
+mod table;
+mod verdict;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+pub use alignment::{Alignment, TimedWord};
+pub use verify::{Check, verify};
+
+use crate::files::write_atomic;
+use crate::{Error, Plan, Result, Scale};
+use evidence::Evidence;
+use facts::Facts;
+use table::Table;
+use verdict::Judged;
+
+/// Everything a report says, before it is typeset.
+#[derive(Debug)]
+pub struct Report {
+    plan: Plan,
+    evidence: Evidence,
+    judged: Vec<Judged>,
+    table: Table,
+    facts: Facts,
+    figures: Vec<alignment::Figure>,
+    panels: Vec<curves::Panel>,
+    examples: Vec<examples::Example>,
+}
+
+/// Where a report was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The page, beside the runs.
+    pub html: PathBuf,
+    /// The Markdown; for the smoke scale beside the runs too, as there is nothing to conclude from it.
+    pub markdown: PathBuf,
+}
+
+impl Report {
+    /// Reads the runs of a plan's setting and judges its claims by them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] for a run that cannot be read, [`Error::NotComparable`] for runs that were scored on
+    /// different utterances. Runs that are missing are no error; the report shows them as missing.
+    pub fn collect(plan: &Plan, runs: &Path) -> Result<Self> {
+        let evidence = Evidence::read(plan, runs)?;
+        let judged = verdict::judge(plan, &evidence)?;
+        // The arm the claims are about, else the last that was run.
+        let subject = judged
+            .iter()
+            .map(|judged| judged.claim.better.as_str())
+            .find(|arm| !evidence.done(arm).is_empty());
+        let last = evidence
+            .arms
+            .iter()
+            .rev()
+            .find(|arm| !arm.done.is_empty())
+            .map(|arm| arm.name.as_str());
+        let examples = subject
+            .or(last)
+            .map_or_else(Vec::new, |arm| examples::worst(&evidence, arm, 10));
+        Ok(Self {
+            table: Table::of(&evidence)?,
+            facts: Facts::of(plan, &evidence),
+            figures: alignment::figures(&evidence)?,
+            panels: curves::panels(&evidence),
+            judged,
+            examples,
+            plan: plan.clone(),
+            evidence,
+        })
+    }
+
+    /// The report as Markdown. Refers to the figures by the names [`Report::write`] gives them.
+    pub fn markdown(&self) -> String {
+        markdown::write(self)
+    }
+
+    /// The report as one page that needs nothing else.
+    pub fn html(&self) -> String {
+        page::write(self)
+    }
+
+    /// The table of error rates as comma-separated values: all digits, for programs.
+    pub fn csv(&self) -> String {
+        self.table.csv()
+    }
+
+    /// The table of word error rates for a terminal.
+    pub fn terminal_table(&self) -> String {
+        self.table.terminal()
+    }
+
+    /// Writes the page to `runs/<paper>/<setting>/` and the Markdown with its figures to
+    /// `reports/<paper>/<setting>/`, for the smoke scale beside the page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn write(&self, runs: &Path, reports: &Path) -> Result<Written> {
+        let place = Path::new(&self.plan.reference.key).join(self.plan.setting.name());
+        let beside_runs = runs.join(&place);
+        let folder = markdown_folder(&self.plan, runs, reports);
+        for dir in [&beside_runs, &folder] {
+            std::fs::create_dir_all(dir).map_err(Error::io("cannot create", dir))?;
+        }
+        let written = Written {
+            html: beside_runs.join("report.html"),
+            markdown: folder.join("README.md"),
+        };
+        for (name, content) in self.files() {
+            let path = folder.join(name);
+            match content {
+                Some(content) => write_atomic(&path, content.as_bytes())?,
+                // A figure of an earlier report that has no ground any more.
+                None if path.exists() => {
+                    std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?
+                }
+                None => {}
+            }
+        }
+        write_atomic(&written.html, self.html().as_bytes())?;
+        Ok(written)
+    }
+
+    /// The committed files by name; `None` for a figure there is nothing to draw for.
+    fn files(&self) -> Vec<(&'static str, Option<String>)> {
+        vec![
+            ("README.md", Some(self.markdown())),
+            ("table.csv", Some(self.csv())),
+            ("rates.svg", self.rates_svg()),
+            ("curves.svg", curves::sheet(&self.panels)),
+            ("alignment.svg", self.alignment_svg()),
+            (
+                "references.bib",
+                Some(format!("{}\n", self.plan.reference.bibtex)),
+            ),
+        ]
+    }
+
+    fn rates_svg(&self) -> Option<String> {
+        let figures = self.table.figures();
+        if figures.is_empty() {
+            return None;
+        }
+        let mut sheet = svg::Svg::default();
+        let height = figures.iter().map(|(_, height)| *height).fold(0.0, f64::max);
+        for (index, (figure, _)) in figures.iter().enumerate() {
+            sheet.place(
+                (index % 2) as f64 * intervals::WIDTH,
+                (index / 2) as f64 * height,
+                figure,
+            );
+        }
+        let columns = figures.len().min(2) as f64;
+        let rows = figures.len().div_ceil(2) as f64;
+        Some(sheet.standalone(
+            columns * intervals::WIDTH,
+            rows * height,
+            "word error rates with 95 % intervals",
+        ))
+    }
+
+    fn alignment_svg(&self) -> Option<String> {
+        let figure = self.figures.first()?;
+        Some(figure.svg.standalone(
+            alignment::WIDTH,
+            figure.height,
+            "alignment posteriors under the spectrogram",
+        ))
+    }
+}
+
+/// Where the Markdown of a plan's setting goes.
+fn markdown_folder(plan: &Plan, runs: &Path, reports: &Path) -> PathBuf {
+    let base = if plan.setting.scale == Scale::Smoke {
+        runs
+    } else {
+        reports
+    };
+    base.join(&plan.reference.key).join(plan.setting.name())
+}

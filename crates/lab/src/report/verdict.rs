@@ -1,0 +1,124 @@
+use sandhi_score::Unit;
+
+use crate::report::evidence::Evidence;
+use crate::report::rates::{Comparison, compare};
+use crate::{Plan, PlanClaim, Result, Scale};
+
+/// What the runs say of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The whole interval of the difference is on the claim's side.
+    Reproduced,
+    /// The whole interval is on the other side.
+    NotReproduced,
+    /// Neither, or the scale is too small to say; with the reason.
+    Inconclusive(String),
+    /// There is nothing to judge by; with what is missing.
+    Missing(String),
+}
+
+impl Verdict {
+    /// In a word or two.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Reproduced => "reproduced",
+            Self::NotReproduced => "not reproduced",
+            Self::Inconclusive(_) => "inconclusive",
+            Self::Missing(_) => "missing",
+        }
+    }
+
+    /// The reason, where the word alone does not say it.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Inconclusive(reason) | Self::Missing(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// A claim with its verdict and the numbers behind it.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    pub(crate) claim: PlanClaim,
+    pub(crate) verdict: Verdict,
+    pub(crate) comparison: Option<Comparison>,
+}
+
+/// Judges every claim of a plan.
+pub(crate) fn judge(plan: &Plan, evidence: &Evidence) -> Result<Vec<Judged>> {
+    plan.claims
+        .iter()
+        .map(|claim| judge_one(claim, plan.setting.scale, evidence))
+        .collect()
+}
+
+fn judge_one(claim: &PlanClaim, scale: Scale, evidence: &Evidence) -> Result<Judged> {
+    let judged = |verdict, comparison| {
+        Ok(Judged {
+            claim: claim.clone(),
+            verdict,
+            comparison,
+        })
+    };
+    let Some((split, unit)) = metric(&claim.metric) else {
+        return judged(
+            Verdict::Missing(format!("no such metric: {}", claim.metric)),
+            None,
+        );
+    };
+    for arm in [&claim.better, &claim.worse] {
+        if evidence.done(arm).is_empty() {
+            return judged(Verdict::Missing(format!("arm {arm} has no finished run")), None);
+        }
+    }
+    let Some(comparison) = compare(
+        evidence.done(&claim.better),
+        evidence.done(&claim.worse),
+        split,
+        unit,
+    )?
+    else {
+        let what = format!(
+            "{} and {} share no seed scored on {split}",
+            claim.better, claim.worse
+        );
+        return judged(Verdict::Missing(what), None);
+    };
+    let difference = comparison.paired.difference;
+    let verdict = if scale < Scale::Mini {
+        Verdict::Inconclusive(
+            "the scale is below mini: this run shows that the road connects, no more".to_owned(),
+        )
+    } else if difference.low > 0.0 {
+        Verdict::Reproduced
+    } else if difference.high < 0.0 {
+        Verdict::NotReproduced
+    } else {
+        Verdict::Inconclusive("the interval of the difference contains zero".to_owned())
+    };
+    judged(verdict, Some(comparison))
+}
+
+/// Split and unit of `test-common/wer`.
+fn metric(text: &str) -> Option<(&str, Unit)> {
+    let (split, measure) = text.rsplit_once('/')?;
+    match measure {
+        "wer" => Some((split, Unit::Word)),
+        "cer" => Some((split, Unit::Character)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_is_split_and_measure() {
+        assert_eq!(metric("test-common/wer"), Some(("test-common", Unit::Word)));
+        assert_eq!(metric("test/cer"), Some(("test", Unit::Character)));
+        assert_eq!(metric("test/bleu"), None);
+        assert_eq!(metric("wer"), None);
+    }
+}

@@ -1,0 +1,236 @@
+//! The report over a tree of runs: verdicts, numbers, figures, and that it can be verified.
+#![allow(clippy::unwrap_used)] // Helpers of tests count as no tests for clippy.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use sandhi_lab::report::{Report, verify};
+use sandhi_lab::{Scale, read_utterances};
+use sandhi_score::{Edits, Unit, error_rate, word_edits};
+
+fn report(dir: &Path, scale: Scale, seeds: u64) -> Report {
+    common::runs(&dir.join("runs"), scale, seeds);
+    Report::collect(&common::plan(scale), &dir.join("runs")).unwrap()
+}
+
+#[test]
+fn report_judges_each_claim_by_its_interval() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = report(dir.path(), Scale::Mini, 1).markdown();
+    let verdict = |statement: &str| {
+        text.lines()
+            .find(|line| line.contains(statement))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        verdict("Unpaired text lowers").contains("**reproduced**"),
+        "{text}"
+    );
+    assert!(
+        verdict("Fixed repetition is better").contains("**inconclusive**"),
+        "{text}"
+    );
+    assert!(
+        verdict("Paired speech alone").contains("**not reproduced**"),
+        "{text}"
+    );
+    assert!(verdict("needs no repetition").contains("**missing**"), "{text}");
+    assert!(
+        verdict("needs no repetition").contains("astra has no finished run"),
+        "{text}"
+    );
+}
+
+#[test]
+fn smoke_scale_concludes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), Scale::Smoke, 1);
+    let text = report.markdown();
+    assert!(
+        !text.contains("**reproduced**") && !text.contains("**not reproduced**"),
+        "{text}"
+    );
+    let written = report
+        .write(&dir.path().join("runs"), &dir.path().join("reports"))
+        .unwrap();
+    assert!(
+        written.markdown.starts_with(dir.path().join("runs")),
+        "nothing is committed for smoke"
+    );
+    assert!(!dir.path().join("reports").exists());
+}
+
+#[test]
+fn report_shows_the_rates_of_the_scorer() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), Scale::Mini, 1);
+    let utterances = read_utterances(&dir.path().join("runs/astra/mini/rnnt/seed-0"), "test-rare")
+        .unwrap()
+        .unwrap();
+    let edits: Vec<Edits> = utterances
+        .iter()
+        .map(|u| word_edits(&u.reference, &u.hypothesis))
+        .collect();
+    let score = error_rate(Unit::Word, &edits);
+    assert!(
+        report
+            .csv()
+            .contains(&format!("rnnt,test-rare,wer,{},", score.value)),
+        "{}",
+        report.csv()
+    );
+    for text in [report.markdown(), report.html()] {
+        assert!(text.contains(&format!("{:.1}", score.value)));
+        assert!(text.contains(score.signature.as_str()));
+    }
+}
+
+#[test]
+fn missing_arm_is_shown_with_its_reason_and_unrun_arm_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), Scale::Mini, 1);
+    for text in [report.markdown(), report.html()] {
+        assert!(
+            text.contains("missing: seed 0: failed: utterance fake-17"),
+            "{text}"
+        );
+        assert!(
+            text.contains("Arms not run") && text.contains("astra-held"),
+            "{text}"
+        );
+    }
+    assert!(report.terminal_table().contains("missing: seed 0: failed"));
+}
+
+#[test]
+fn several_seeds_widen_the_interval_and_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), Scale::Mini, 3);
+    let text = report.markdown();
+    assert!(text.contains("3 seeds, 120 utterances"), "{text}");
+    assert!(text.contains("|seeds:3") && text.contains("--seeds 3"), "{text}");
+}
+
+#[test]
+fn page_needs_nothing_from_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let html = report(dir.path(), Scale::Mini, 1).html();
+    for fetched in ["src=\"http", "url(http", "@import", "<script", "<link"] {
+        assert!(!html.contains(fetched), "{fetched}");
+    }
+    assert_eq!(
+        html.matches("<section").count(),
+        html.matches("</section>").count()
+    );
+    assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
+    assert!(
+        html.contains("data:image/png;base64,"),
+        "the spectrogram is inside"
+    );
+}
+
+#[test]
+fn report_is_the_same_bytes_for_the_same_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = report(dir.path(), Scale::Mini, 1);
+    let again = Report::collect(&common::plan(Scale::Mini), &dir.path().join("runs")).unwrap();
+    assert_eq!(first.html(), again.html());
+    assert_eq!(first.markdown(), again.markdown());
+}
+
+#[test]
+fn verify_finds_a_changed_number_a_changed_run_and_a_changed_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let (runs, reports) = (dir.path().join("runs"), dir.path().join("reports"));
+    report(dir.path(), Scale::Mini, 1).write(&runs, &reports).unwrap();
+    let faults = || -> Vec<String> {
+        let checks = verify(&common::plan(Scale::Mini), &runs, &reports).unwrap();
+        assert!(checks.len() > 8);
+        checks
+            .into_iter()
+            .filter_map(|check| Some(format!("{}: {}", check.what, check.fault?)))
+            .collect()
+    };
+    assert_eq!(faults(), Vec::<String>::new());
+
+    let readme = reports.join("astra/mini/README.md");
+    let text = fs::read_to_string(&readme).unwrap();
+    let digit =
+        text.find("| `rnnt`").unwrap() + text[text.find("| `rnnt`").unwrap()..].find('.').unwrap() + 1;
+    let mut changed = text.clone().into_bytes();
+    changed[digit] = if changed[digit] == b'9' {
+        b'0'
+    } else {
+        changed[digit] + 1
+    };
+    fs::write(&readme, &changed).unwrap();
+    assert!(
+        faults().iter().any(|fault| fault.contains("README.md")),
+        "{:?}",
+        faults()
+    );
+    fs::write(&readme, text).unwrap();
+
+    let config = runs.join("astra/mini/text/seed-0/config.toml");
+    fs::write(&config, "arm = \"texts\"\n").unwrap();
+    assert!(
+        faults().iter().any(|fault| fault.contains("run text seed 0")),
+        "{:?}",
+        faults()
+    );
+    fs::write(&config, "arm = \"text\"\n").unwrap();
+
+    let utterances = runs.join("astra/mini/text/seed-0/utterances.test-rare.jsonl");
+    let text = fs::read_to_string(&utterances).unwrap();
+    fs::write(
+        &utterances,
+        text.replacen("\"hypothesis\":\"", "\"hypothesis\":\"extra words here ", 1),
+    )
+    .unwrap();
+    assert!(
+        faults().iter().any(|fault| fault.contains("table.csv")),
+        "{:?}",
+        faults()
+    );
+}
+
+#[test]
+fn runs_on_different_utterances_are_not_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    common::runs(&dir.path().join("runs"), Scale::Mini, 1);
+    let utterances = dir
+        .path()
+        .join("runs/astra/mini/text/seed-0/utterances.test-rare.jsonl");
+    let text = fs::read_to_string(&utterances).unwrap();
+    fs::write(
+        &utterances,
+        text.split_inclusive('\n').skip(1).collect::<String>(),
+    )
+    .unwrap();
+    let error = Report::collect(&common::plan(Scale::Mini), &dir.path().join("runs")).unwrap_err();
+    assert!(
+        matches!(error, sandhi_lab::Error::NotComparable { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn hostile_text_is_escaped() {
+    let dir = tempfile::tempdir().unwrap();
+    common::runs(&dir.path().join("runs"), Scale::Mini, 1);
+    for arm in ["rnnt", "text", "upsampled"] {
+        let path = dir
+            .path()
+            .join(format!("runs/astra/mini/{arm}/seed-0/utterances.test-rare.jsonl"));
+        let mut text = fs::read_to_string(&path).unwrap();
+        text.push_str("{\"id\":\"<b>\",\"reference\":\"a b c d e f g h i j k l m\",\"hypothesis\":\"<script>alert(1)</script>\"}\n");
+        fs::write(&path, text).unwrap();
+    }
+    let html = Report::collect(&common::plan(Scale::Mini), &dir.path().join("runs"))
+        .unwrap()
+        .html();
+    assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
+}
