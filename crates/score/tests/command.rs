@@ -164,6 +164,20 @@ fn command_reads_windows_line_ends_and_a_missing_last_one() {
 }
 
 #[test]
+fn lines_come_without_their_ends() {
+    let files = Files::new("a b\r\n\r\n c\n\n", "");
+    assert_eq!(
+        sandhi_score::read_lines(&files.path("ref.txt")).unwrap(),
+        ["a b", "", " c", ""]
+    );
+    assert!(
+        sandhi_score::read_lines(&files.path("hyp.txt"))
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
 fn command_refuses_different_line_counts() {
     let complaint = Files::new("a\nb\nc\n", "a\nb\n").complaint();
     assert!(

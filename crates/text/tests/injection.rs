@@ -117,6 +117,25 @@ fn mask_reaches_every_position() {
 }
 
 #[test]
+fn mask_puts_the_short_span_anywhere() {
+    // 7 of 28 positions in a span of 5 and one of 2: the short one must come first about as often as last.
+    let labels = vec![7u32; 28];
+    let (mut first, mut last) = (0, 0);
+    for seed in 0..2000 {
+        match runs(&masked(&labels, &MaskConfig { rate: 0.25, span: 5 }, seed))[..] {
+            [2, 5] => first += 1,
+            [5, 2] => last += 1,
+            [7] => {}
+            ref other => panic!("expected spans of 5 and 2, got {other:?}"),
+        }
+    }
+    assert!(
+        first + last > 1500 && first.abs_diff(last) < 200,
+        "{first} first, {last} last"
+    );
+}
+
+#[test]
 fn mask_and_repetition_do_not_share_draws() {
     let labels = vec![7u32; 200];
     let seeds: Vec<Vec<u32>> = (0..3)
