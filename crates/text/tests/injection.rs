@@ -120,7 +120,7 @@ fn mask_reaches_every_position() {
 fn mask_puts_the_short_span_anywhere() {
     // 7 of 28 positions in a span of 5 and one of 2: the short one must come first about as often as last.
     let labels = vec![7u32; 28];
-    let (mut first, mut last) = (0, 0);
+    let (mut first, mut last) = (0usize, 0usize);
     for seed in 0..2000 {
         match runs(&masked(&labels, &MaskConfig { rate: 0.25, span: 5 }, seed))[..] {
             [2, 5] => first += 1,
