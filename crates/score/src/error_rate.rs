@@ -102,10 +102,6 @@ pub fn error_rate(unit: Unit, edits: &[Edits]) -> Score {
 
 /// The rate of summed edits in percent; see [`error_rate`] for what an empty reference gives.
 pub(crate) fn percent(total: Edits) -> f64 {
-    let tokens = if total.reference_len == 0 {
-        1
-    } else {
-        total.reference_len
-    };
+    let tokens = total.reference_len.max(1);
     100.0 * total.errors() as f64 / tokens as f64
 }
