@@ -5,8 +5,11 @@ use rubato::{Fft, FixedSync, Resampler, WindowFunction};
 
 use crate::{Error, Result, Waveform};
 
-/// Samples per block of the resampler; longer blocks keep more of the highest frequencies.
+/// Least samples per block of the resampler; longer blocks keep more of the highest frequencies.
 const BLOCK: usize = 1024;
+
+/// Highest rate taken, so that no header makes the resampler ask for all memory.
+const MAX_RATE: u32 = 1_000_000;
 
 /// Resamples to another rate with a band-limited filter. The delay of the filter is taken out: a time in seconds
 /// means the same before and after.
@@ -17,7 +20,7 @@ const BLOCK: usize = 1024;
 ///
 /// # Errors
 ///
-/// [`Error::Config`] if a rate is 0.
+/// [`Error::Config`] if a rate is 0 or above 1 MHz.
 ///
 /// # Proved by
 ///
@@ -36,7 +39,7 @@ pub fn resample(waveform: &Waveform, sample_rate: u32) -> Result<Waveform> {
 ///
 /// # Errors
 ///
-/// [`Error::Config`] if the factor is not between 0.1 and 10.
+/// [`Error::Config`] if the factor is not between 0.1 and 10, or a rate as for [`resample`].
 ///
 /// # Source
 ///
@@ -63,10 +66,11 @@ pub fn speed(waveform: &Waveform, factor: f64) -> Result<Waveform> {
 }
 
 fn convert(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
-    if from == 0 || to == 0 {
+    let rates = 1..=MAX_RATE;
+    if !rates.contains(&from) || !rates.contains(&to) {
         return Err(Error::Config {
             what: "sample rate",
-            expected: "above 0 Hz".into(),
+            expected: format!("between 1 and {MAX_RATE} Hz"),
             got: format!("{from} to {to}"),
         });
     }
@@ -78,10 +82,14 @@ fn convert(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
         expected: "rates the resampler takes".into(),
         got: format!("{from} to {to} Hz ({error})"),
     };
+    // The filter is centered on half a block: an odd block would shift the audio by half a sample.
+    let divisor = gcd(from, to);
+    let (unit_in, unit_out) = ((from / divisor) as usize, (to / divisor) as usize);
+    let units = BLOCK.div_ceil(unit_in.min(unit_out)).next_multiple_of(2);
     let mut resampler = Fft::<f32>::new_custom(
         from as usize,
         to as usize,
-        BLOCK,
+        units * unit_in,
         1,
         1,
         WindowFunction::BlackmanHarris2,
@@ -97,4 +105,8 @@ fn convert(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     let mut output = output.take_data();
     output.resize(length as usize, 0.0);
     Ok(output)
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -7,8 +7,8 @@ use sandhi_audio::{Error, Fbank, FbankConfig, Features, Waveform};
 
 /// Largest difference allowed on a log-mel value, from torchaudio as its users run it, in f32.
 const ATOL: f32 = 1e-3;
-/// The same from torchaudio run in f64: only the last rounding to f32 may differ.
-const ATOL_EXACT: f32 = 1e-5;
+/// The same from torchaudio run in f64: what remains is the last bit of the single-precision mel weights.
+const ATOL_EXACT: f32 = 2e-5;
 
 struct Case {
     name: String,
