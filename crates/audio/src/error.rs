@@ -7,12 +7,12 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// The file is missing, is a directory, or may not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {reason}", path.display())]
     Read {
         /// The file asked for.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The content is not in a format this crate reads, whatever the name of the file says.
     #[error("{}: not an audio file; expected wav, flac, mp3 or ogg vorbis, got {found}", path.display())]

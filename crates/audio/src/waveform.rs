@@ -34,9 +34,9 @@ impl Waveform {
     ///
     /// `wav_every_format_reads_back`, `mp3_length_equals_original`, `files_cut_anywhere_never_panic`.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        let bytes = std::fs::read(path).map_err(|reason| Error::Read {
             path: path.to_path_buf(),
-            source,
+            reason,
         })?;
         let container = Container::sniff(&bytes);
         let waveform = decode::contain(path, || decode::decode(path, container, bytes))?;

@@ -1,5 +1,8 @@
 //! The filterbank against torchaudio, from `golden/fbank.safetensors`, which `golden/make.py` made.
 
+// The lint knows tests, not the functions they share.
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use safetensors::SafeTensors;

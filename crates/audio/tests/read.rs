@@ -1,5 +1,8 @@
 //! Files that are what they should be.
 
+// The lint knows tests, not the functions they share.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Format, encode, fixture, sweep, wav, wav16};
