@@ -1,0 +1,143 @@
+//! Best alignment, as a function and as a consistency loss.
+
+use candle_core::{DType, Tensor};
+use rayon::prelude::*;
+use sandhi_core::{Consistency, Distance, Error, Lengths, Pair, Result, host, pairwise};
+
+use crate::Moves;
+use crate::gather::sum_of_cells;
+
+/// The cost of the cheapest alignment of each utterance.
+///
+/// The alignment is found on the host; its cost is gathered, so the gradient with respect to the costs is 1 along the path
+/// and 0 elsewhere (a subgradient where several paths tie).
+///
+/// # Equation
+///
+/// ```text
+/// L(b) = min over alignments a of Σ_{(t, u) ∈ a} cost(b, t, u)
+///
+/// EveryLabel   D(u, t) = cost(t, u) + min_{t' ≤ t} D(u−1, t')      strict: t' < t
+/// EveryFrame   D(t, u) = cost(t, u) + min_{u' ≤ u} D(t−1, u')
+/// Forced       D(t, u) = cost(t, u) + min(D(t−1, u), D(t−1, u−1))
+/// ```
+///
+/// # Shapes
+///
+/// * `cost`: `[B, T, U]`, f32 or f64; may be negative. Padding is not read and gets gradient 0.
+/// * `frames`, `labels`: one length per utterance.
+/// * returns `[B]`, in the unit of the cost, summed over the cells of the path. Not reduced.
+///
+/// # Errors
+///
+/// [`Error::NoAlignment`] naming the first utterance whose lengths `moves` cannot align; [`Error::Shape`],
+/// [`Error::BatchSize`] or [`Error::Length`] if the arguments disagree; [`Error::Invalid`] for another dtype.
+///
+/// # Source
+///
+/// Peyser et al. 2023, "Improving joint speech-text representations without alignment", arXiv:2308.06125.
+///
+/// # Proved by
+///
+/// `best_alignment_equals_brute_force`, `best_alignment_equals_the_tropical_lattice`,
+/// `best_alignment_gradient_equals_differences`.
+pub fn best_alignment_cost(
+    cost: &Tensor,
+    frames: &Lengths,
+    labels: &Lengths,
+    moves: Moves,
+) -> Result<Tensor> {
+    sum_of_cells(cost, &cheapest(cost, frames, labels, moves)?)
+}
+
+/// The cheapest alignment of each utterance: the cells `(frame, label)` it consists of, in order.
+///
+/// With [`Moves::EveryLabel`] and [`Moves::EveryLabelStrict`] there is one cell per label, otherwise one per frame.
+///
+/// **Ties**, always decided from the end backwards: the label moves place each label at its earliest frame, `EveryFrame`
+/// gives each frame its smallest label, and `Forced` starts each label as early as possible.
+///
+/// A NaN cost is taken, not avoided: it shows in [`best_alignment_cost`].
+///
+/// # Shapes
+///
+/// As [`best_alignment_cost`]; the result has one row per utterance.
+///
+/// # Errors
+///
+/// As [`best_alignment_cost`].
+///
+/// # Proved by
+///
+/// `best_alignment_equals_brute_force`, `best_alignment_of_ties_is_earliest`.
+pub fn best_alignment(
+    cost: &Tensor,
+    frames: &Lengths,
+    labels: &Lengths,
+    moves: Moves,
+) -> Result<Vec<Vec<(usize, usize)>>> {
+    cheapest(cost, frames, labels, moves)
+}
+
+fn cheapest(
+    cost: &Tensor,
+    frames: &Lengths,
+    labels: &Lengths,
+    moves: Moves,
+) -> Result<Vec<Vec<(usize, usize)>>> {
+    let (batch, num_frames, num_labels) = cost.dims3().map_err(|_| Error::Shape {
+        what: "cost",
+        expected: "[B, T, U]".into(),
+        got: cost.dims().to_vec(),
+    })?;
+    frames.check("frames", batch, num_frames)?;
+    labels.check("labels", batch, num_labels)?;
+    let run = |cost: &(dyn Fn(usize) -> f64 + Sync)| -> Vec<Result<Vec<(usize, usize)>>> {
+        (0..batch)
+            .into_par_iter()
+            .map(|b| {
+                let cell = |t: usize, u: usize| cost((b * num_frames + t) * num_labels + u);
+                moves.cheapest(b, (frames.get(b), labels.get(b)), cell)
+            })
+            .collect()
+    };
+    let found = match cost.dtype() {
+        DType::F32 => host::read(cost, |cost: &[f32]| run(&|i| f64::from(cost[i])))?,
+        DType::F64 => host::read(cost, |cost: &[f64]| run(&|i| cost[i]))?,
+        other => {
+            return Err(Error::Invalid {
+                what: "cost",
+                why: format!("expected f32 or f64, got {}", other.as_str()),
+            });
+        }
+    };
+    found.into_iter().collect()
+}
+
+/// The distance of speech and text along their cheapest alignment, as a consistency. The transducer's arcs play no part.
+///
+/// # Source
+///
+/// Peyser et al. 2023, arXiv:2308.06125; see [`best_alignment_cost`].
+///
+/// # Proved by
+///
+/// `best_alignment_of_upsampled_text_with_itself_is_free`, `best_alignment_is_below_every_other_alignment`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BestAlignment {
+    /// How far a frame and a label embedding are apart.
+    pub distance: Distance,
+    /// What an alignment must cover.
+    pub moves: Moves,
+}
+
+impl Consistency for BestAlignment {
+    fn name(&self) -> &'static str {
+        "best-alignment"
+    }
+
+    fn loss(&self, pair: Pair<'_>) -> Result<Tensor> {
+        let cost = pairwise(self.distance, pair.speech, pair.text)?;
+        best_alignment_cost(&cost, pair.speech.lengths(), pair.text.lengths(), self.moves)
+    }
+}

@@ -1,0 +1,334 @@
+//! Identities, gradients and edges.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use candle_core::{DType, Device, Tensor};
+use common::{ALL, costs, gradient, values};
+use proptest::prelude::*;
+use sandhi_align::{BestAlignment, Moves, Upsampled, best_alignment, best_alignment_cost};
+use sandhi_core::{ArcScores, Consistency, Distance, Error, Lengths, Padded, Pair};
+use sandhi_testkit::{Tolerance, check_gradient, poison_padding, uniform};
+
+#[test]
+fn best_alignment_gradient_equals_differences() {
+    for moves in ALL {
+        let (cost, frames, labels) = costs(1, &[(5, 3), (3, 3), (4, 2)], 0.25);
+        let f = |x: &[Tensor]| best_alignment_cost(&x[0], &frames, &labels, moves);
+        check_gradient(std::slice::from_ref(&cost), f, Tolerance::GRADIENT).unwrap();
+    }
+}
+
+#[test]
+fn best_alignment_gradient_is_one_along_the_path() {
+    for moves in ALL {
+        let (cost, frames, labels) = costs(2, &[(6, 4), (4, 2)], f64::NAN);
+        let grads = gradient(&cost, |x| {
+            best_alignment_cost(x, &frames, &labels, moves).unwrap()
+        });
+        let mut expected = vec![0.0; cost.elem_count()];
+        for (b, cells) in best_alignment(&cost, &frames, &labels, moves)
+            .unwrap()
+            .iter()
+            .enumerate()
+        {
+            cells
+                .iter()
+                .for_each(|&(t, u)| expected[(b * 6 + t) * 4 + u] = 1.0);
+        }
+        assert_eq!(values(&grads), expected);
+    }
+}
+
+#[test]
+fn best_alignment_ignores_padding() {
+    for moves in ALL {
+        for poison in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e30] {
+            let run = |poison| {
+                let (cost, frames, labels) = costs(3, &[(6, 4), (4, 2), (5, 5)], poison);
+                let f = |x: &Tensor| best_alignment_cost(x, &frames, &labels, moves).unwrap();
+                (values(&f(&cost)), values(&gradient(&cost, f)))
+            };
+            assert_eq!(run(poison), run(0.0));
+        }
+    }
+}
+
+#[test]
+fn best_alignment_of_shifted_costs_keeps_its_path() {
+    for moves in ALL {
+        let (cost, frames, labels) = costs(4, &[(6, 4), (4, 2), (5, 5)], 0.0);
+        let shifted = (&cost + 3.0).unwrap();
+        let (plain, moved) = (
+            best_alignment(&cost, &frames, &labels, moves).unwrap(),
+            best_alignment(&shifted, &frames, &labels, moves).unwrap(),
+        );
+        assert_eq!(plain, moved);
+    }
+}
+
+#[test]
+fn best_alignment_shows_nan_instead_of_avoiding_it() {
+    for moves in ALL {
+        let (cost, frames, labels) = costs(5, &[(4, 3), (4, 3)], 0.0);
+        let mut poisoned = values(&cost);
+        // A whole frame of utterance 1, as a NaN embedding makes it.
+        poisoned[12 + 3..12 + 6].fill(f64::NAN);
+        let cost = Tensor::from_vec(poisoned, (2, 4, 3), &Device::Cpu).unwrap();
+        let loss = values(&best_alignment_cost(&cost, &frames, &labels, moves).unwrap());
+        assert!(loss[0].is_finite() && loss[1].is_nan(), "{moves:?}");
+    }
+}
+
+#[test]
+fn best_alignment_in_single_precision_agrees() {
+    for moves in ALL {
+        let (cost, frames, labels) = costs(6, &[(50, 20), (30, 30)], 0.0);
+        let single = cost.to_dtype(DType::F32).unwrap();
+        let double = single.to_dtype(DType::F64).unwrap();
+        let found = best_alignment_cost(&single, &frames, &labels, moves).unwrap();
+        assert_eq!(found.dtype(), DType::F32);
+        let expected = values(&best_alignment_cost(&double, &frames, &labels, moves).unwrap());
+        for (found, expected) in values(&found).into_iter().zip(expected) {
+            assert!((found - expected).abs() <= 1e-5 * expected.abs());
+        }
+    }
+}
+
+#[test]
+fn wrong_arguments_are_typed_errors() {
+    let (cost, frames, labels) = costs(7, &[(4, 3)], 0.0);
+    let run = |cost: &Tensor, frames: &Lengths, labels: &Lengths| {
+        best_alignment_cost(cost, frames, labels, Moves::EveryLabel).unwrap_err()
+    };
+    assert!(matches!(
+        run(&cost.get(0).unwrap(), &frames, &labels),
+        Error::Shape { .. }
+    ));
+    assert!(matches!(
+        run(&cost, &Lengths::new(vec![5]), &labels),
+        Error::Length { .. }
+    ));
+    assert!(matches!(
+        run(&cost, &frames, &Lengths::new(vec![3, 3])),
+        Error::BatchSize { .. }
+    ));
+    let half = cost.to_dtype(DType::F16).unwrap();
+    assert_eq!(
+        run(&half, &frames, &labels).to_string(),
+        "cost: expected f32 or f64, got f16"
+    );
+}
+
+/// Speech, text and arcs of the given extents, padding poisoned.
+fn pair(seed: u64, extents: &[(usize, usize)]) -> (Padded, Padded, ArcScores) {
+    let frames = Lengths::new(extents.iter().map(|e| e.0).collect());
+    let labels = Lengths::new(extents.iter().map(|e| e.1).collect());
+    let padded = |seed, lengths: &Lengths| {
+        let x = uniform(seed, &[extents.len(), lengths.max(), 3], -1.0, 1.0).unwrap();
+        Padded::new(poison_padding(&x, lengths, f64::NAN).unwrap(), lengths.clone()).unwrap()
+    };
+    let zeros =
+        |columns| Tensor::zeros((extents.len(), frames.max(), columns), DType::F64, &Device::Cpu).unwrap();
+    let arcs = ArcScores::new(
+        zeros(labels.max() + 1),
+        zeros(labels.max()),
+        frames.clone(),
+        labels.clone(),
+    );
+    (padded(seed, &frames), padded(seed + 1, &labels), arcs.unwrap())
+}
+
+#[test]
+fn upsampled_text_with_itself_is_free() {
+    let labels = Lengths::new(vec![3, 2]);
+    let text = Padded::new(uniform(8, &[2, 3, 4], -1.0, 1.0).unwrap(), labels).unwrap();
+    let (_, _, arcs) = pair(9, &[(6, 3), (4, 2)]);
+    // Every row twice.
+    let twice = text
+        .values()
+        .unsqueeze(2)
+        .unwrap()
+        .repeat((1, 1, 2, 1))
+        .unwrap()
+        .reshape((2, 6, 4))
+        .unwrap();
+    let speech = Padded::new(twice, Lengths::new(vec![6, 4])).unwrap();
+    let pair = Pair {
+        speech: &speech,
+        text: &text,
+        arcs: &arcs,
+    };
+    let loss = |repeat| {
+        values(
+            &Upsampled {
+                distance: Distance::L1,
+                repeat,
+            }
+            .loss(pair)
+            .unwrap(),
+        )
+    };
+    assert_eq!(loss(2), [0.0, 0.0]);
+    assert!(loss(1).iter().all(|&x| x > 0.0) && loss(3).iter().all(|&x| x > 0.0));
+}
+
+#[test]
+fn best_alignment_of_upsampled_text_with_itself_is_free() {
+    let text = Padded::new(uniform(8, &[1, 3, 4], -1.0, 1.0).unwrap(), Lengths::new(vec![3])).unwrap();
+    let (_, _, arcs) = pair(9, &[(6, 3)]);
+    let twice = text
+        .values()
+        .unsqueeze(2)
+        .unwrap()
+        .repeat((1, 1, 2, 1))
+        .unwrap()
+        .reshape((1, 6, 4))
+        .unwrap();
+    let speech = Padded::new(twice, Lengths::new(vec![6])).unwrap();
+    for moves in ALL {
+        let loss = BestAlignment {
+            distance: Distance::SquaredL2,
+            moves,
+        };
+        assert_eq!(
+            values(
+                &loss
+                    .loss(Pair {
+                        speech: &speech,
+                        text: &text,
+                        arcs: &arcs
+                    })
+                    .unwrap()
+            ),
+            [0.0]
+        );
+    }
+}
+
+#[test]
+fn upsampled_equals_the_sum_over_frames() {
+    // Exactly matching, too few frames, too many frames, no labels, no frames.
+    let extents = [(6, 3), (4, 3), (9, 3), (5, 0), (0, 2)];
+    let (speech, text, arcs) = pair(10, &extents);
+    let found = Upsampled {
+        distance: Distance::L1,
+        repeat: 2,
+    };
+    let found = values(
+        &found
+            .loss(Pair {
+                speech: &speech,
+                text: &text,
+                arcs: &arcs,
+            })
+            .unwrap(),
+    );
+    let (s, e) = (
+        speech.values().to_vec3::<f64>().unwrap(),
+        text.values().to_vec3::<f64>().unwrap(),
+    );
+    for (b, (frames, labels)) in extents.into_iter().enumerate() {
+        let expected: f64 = (0..frames.min(2 * labels))
+            .map(|t| (0..3).map(|k| (s[b][t][k] - e[b][t / 2][k]).abs()).sum::<f64>() / 3.0)
+            .sum();
+        assert!(
+            (found[b] - expected).abs() < 1e-12,
+            "utterance {b}: {} for {expected}",
+            found[b]
+        );
+    }
+}
+
+#[test]
+fn best_alignment_is_below_every_other_alignment() {
+    let (speech, text, arcs) = pair(11, &[(6, 3), (8, 4)]);
+    let pair = Pair {
+        speech: &speech,
+        text: &text,
+        arcs: &arcs,
+    };
+    let distance = Distance::L1;
+    let best = |moves| values(&BestAlignment { distance, moves }.loss(pair).unwrap());
+    let fixed = values(&Upsampled { distance, repeat: 2 }.loss(pair).unwrap());
+    for b in 0..2 {
+        // Upsampling by T / U is one of the forced alignments, each of those covers every frame, and so on.
+        assert!(best(Moves::Forced)[b] <= fixed[b]);
+        assert!(best(Moves::EveryFrame)[b] <= best(Moves::Forced)[b]);
+        assert!(best(Moves::EveryLabelStrict)[b] <= best(Moves::Forced)[b]);
+        assert!(best(Moves::EveryLabel)[b] <= best(Moves::EveryLabelStrict)[b]);
+    }
+}
+
+#[test]
+fn consistencies_reach_both_encoders_in_f64_differences() {
+    let (_, _, arcs) = pair(12, &[(5, 3), (4, 2)]);
+    let inputs = [
+        uniform(13, &[2, 5, 3], -1.0, 1.0).unwrap(),
+        uniform(14, &[2, 3, 3], -1.0, 1.0).unwrap(),
+    ];
+    let distance = Distance::SquaredL2;
+    let mut losses: Vec<Box<dyn Consistency>> = vec![Box::new(Upsampled { distance, repeat: 2 })];
+    losses.extend(ALL.map(|moves| Box::new(BestAlignment { distance, moves }) as Box<dyn Consistency>));
+    for loss in losses {
+        let f = |x: &[Tensor]| {
+            let speech = Padded::new(x[0].clone(), Lengths::new(vec![5, 4]))?;
+            let text = Padded::new(x[1].clone(), Lengths::new(vec![3, 2]))?;
+            loss.loss(Pair {
+                speech: &speech,
+                text: &text,
+                arcs: &arcs,
+            })
+        };
+        check_gradient(&inputs, f, Tolerance::GRADIENT).unwrap();
+    }
+}
+
+#[test]
+fn upsampled_by_zero_is_an_error() {
+    let (speech, text, arcs) = pair(15, &[(3, 2)]);
+    let loss = Upsampled {
+        distance: Distance::L1,
+        repeat: 0,
+    };
+    let error = loss
+        .loss(Pair {
+            speech: &speech,
+            text: &text,
+            arcs: &arcs,
+        })
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "upsampled: expected a repeat of at least 1, got 0"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn best_alignment_is_a_valid_alignment_and_no_random_one_is_cheaper(
+        frames in 1usize..40,
+        labels in 1usize..30,
+        seed in any::<u32>(),
+        draws in prop::collection::vec(0.0f64..1.0, 30),
+    ) {
+        let (cost, t, u) = costs(u64::from(seed), &[(frames, labels)], 0.0);
+        let grid = cost.to_vec3::<f64>().unwrap().remove(0);
+        let cells = best_alignment(&cost, &t, &u, Moves::EveryLabel).unwrap().remove(0);
+        prop_assert_eq!(cells.iter().map(|c| c.1).collect::<Vec<_>>(), (0..labels).collect::<Vec<_>>());
+        prop_assert!(cells.windows(2).all(|w| w[0].0 <= w[1].0));
+        let price = |x: &[(usize, usize)]| x.iter().map(|&(t, u)| grid[t][u]).sum::<f64>();
+        let mut random: Vec<usize> = draws[..labels].iter().map(|x| (x * frames as f64) as usize).collect();
+        random.sort_unstable();
+        let random: Vec<_> = random.into_iter().enumerate().map(|(u, t)| (t, u)).collect();
+        prop_assert!(price(&cells) <= price(&random) + 1e-12);
+        if labels <= frames {
+            let forced = best_alignment(&cost, &t, &u, Moves::Forced).unwrap().remove(0);
+            prop_assert_eq!(forced.first(), Some(&(0, 0)));
+            prop_assert_eq!(forced.last(), Some(&(frames - 1, labels - 1)));
+            prop_assert!(forced.windows(2).all(|w| w[1].1 - w[0].1 <= 1 && w[1].0 == w[0].0 + 1));
+        }
+    }
+}

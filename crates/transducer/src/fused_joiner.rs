@@ -1,0 +1,575 @@
+//! Joiner and arc scores in one: projections straight to scores, in tiles, recomputed in the backward pass.
+
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result as TensorResult, Shape, Tensor, bail};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
+
+use crate::Normalize;
+use crate::arc_scores::{Nodes, unpack, wrong_dtype};
+use crate::node::{Norm, gradient, scores};
+use crate::product::{Matrix, add_product};
+use crate::real::Real;
+
+/// Arc scores of the joiner `tanh(speech + predicted) Wᵀ + bias`, without its `[B, T, U+1, V]` logits.
+///
+/// Nodes are handled in tiles of a few hundred: hidden layer, logits and normaliser of a tile stay in the cache, and only
+/// two scores and the normaliser of each node are kept. The backward pass recomputes the tile. Padding is skipped, not
+/// computed and masked. Gradients are summed in an order that depends on the shapes alone, so any number of threads
+/// gives the same bits.
+///
+/// # Equation
+///
+/// ```text
+/// x(t,u) = W tanh(speech(t) + predicted(u)) + bias        then as arc_scores
+/// ```
+///
+/// # Shapes
+///
+/// * `speech`: `[B, T, H]`, `predicted`: `[B, U+1, H]` (row u has seen u labels), `weight`: `[V, H]`, `bias`: `[V]`, all of
+///   one dtype, f32 or f64.
+/// * `labels`: one row per utterance, at most U labels; `frames`: one length per utterance, at most T.
+/// * returns blank `[B, T, U+1]` and label `[B, T, U]`, nats; 0 in the padding, which is never read and gets gradient 0.
+///
+/// Memory beyond arguments, results and gradients: O(B T U), one tile per thread, and in the backward pass at most 16
+/// partial sums of the weight's gradient.
+///
+/// # Errors
+///
+/// [`Error::Shape`] if the tensors disagree; otherwise as [`arc_scores`](crate::arc_scores).
+///
+/// # Proved by
+///
+/// `fused_joiner_equals_the_composition`, `fused_joiner_gradient_equals_differences`,
+/// `fused_joiner_gives_the_same_bits_for_any_thread_count`, `fused_joiner_ignores_padding`.
+pub fn joiner_arc_scores(
+    speech: &Tensor,
+    predicted: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    labels: &Labels,
+    frames: &Lengths,
+    normalize: Normalize,
+) -> Result<ArcScores> {
+    let shape = |what, expected: &str, tensor: &Tensor| Error::Shape {
+        what,
+        expected: expected.into(),
+        got: tensor.dims().to_vec(),
+    };
+    let (batch, num_frames, hidden) = speech.dims3().map_err(|_| shape("speech", "[B, T, H]", speech))?;
+    let (vocabulary, _) = weight
+        .dims2()
+        .map_err(|_| shape("joiner weight", "[V, H]", weight))?;
+    let columns = predicted
+        .dims3()
+        .map_err(|_| shape("predicted", "[B, U+1, H]", predicted))?
+        .1;
+    let dtype = speech.dtype();
+    let expected = [
+        ("predicted", predicted, vec![batch, columns, hidden]),
+        ("joiner weight", weight, vec![vocabulary, hidden]),
+        ("joiner bias", bias, vec![vocabulary]),
+    ];
+    for (what, tensor, dims) in expected {
+        if tensor.dims() != dims || tensor.dtype() != dtype {
+            return Err(shape(what, &format!("{dims:?} {dtype:?}"), tensor));
+        }
+    }
+    let nodes = Nodes::new(
+        labels,
+        frames,
+        normalize,
+        (batch, num_frames, columns, vocabulary),
+    )?;
+    // An operation takes three tensors, so weight and bias travel as one, flat and behind each other.
+    let parameters = Tensor::cat(&[&weight.flatten_all()?, bias], 0)?;
+    let (speech, predicted) = (speech.contiguous()?, predicted.contiguous()?);
+    let extents = Extents {
+        num_frames,
+        columns,
+        hidden,
+        vocabulary,
+    };
+    let packed = match dtype {
+        DType::F32 => speech.apply_op3(&predicted, &parameters, FusedJoiner::<f32>::new(nodes, extents))?,
+        DType::F64 => speech.apply_op3(&predicted, &parameters, FusedJoiner::<f64>::new(nodes, extents))?,
+        other => return Err(wrong_dtype("speech", other)),
+    };
+    unpack(&packed, frames, labels.lengths())
+}
+
+#[derive(Clone, Copy)]
+struct Extents {
+    num_frames: usize,
+    columns: usize,
+    hidden: usize,
+    vocabulary: usize,
+}
+
+/// All nodes of some consecutive frames of one utterance.
+#[derive(Clone, Copy)]
+struct Tile {
+    b: usize,
+    /// First frame.
+    start: usize,
+    /// Number of frames.
+    frames: usize,
+    /// Nodes per frame, U_b + 1.
+    columns: usize,
+}
+
+impl Tile {
+    fn nodes(&self) -> usize {
+        self.frames * self.columns
+    }
+}
+
+/// Partial sums of the weight's gradient, each over a fixed run of tiles. More would cost memory, fewer idle threads.
+const RUNS: usize = 16;
+
+/// Hidden layer and logits of a tile should fit the second-level cache: this many elements.
+const TILE_ELEMENTS: usize = 1 << 17;
+
+struct FusedJoiner<F> {
+    nodes: Nodes,
+    extents: Extents,
+    tiles: Vec<Tile>,
+    /// For each tile the normalizers of its nodes, left by the forward pass for the backward pass.
+    norms: OnceLock<Vec<Vec<Norm<F>>>>,
+}
+
+/// The three arguments of the operation.
+struct Arguments<'a, F> {
+    speech: &'a [F],
+    predicted: &'a [F],
+    weight: &'a [F],
+    bias: &'a [F],
+}
+
+/// Room for one tile, reused from tile to tile.
+struct Scratch<F> {
+    hidden: Vec<F>,
+    logits: Vec<F>,
+    grad_hidden: Vec<F>,
+}
+
+impl<F: Real> Scratch<F> {
+    fn new() -> Self {
+        Self {
+            hidden: Vec::new(),
+            logits: Vec::new(),
+            grad_hidden: Vec::new(),
+        }
+    }
+}
+
+/// What a run of tiles adds to the gradients.
+struct Partial<F> {
+    /// Weight, then bias.
+    parameters: Vec<F>,
+    /// Complete rows of the speech gradient, with the offset of the first.
+    speech: Vec<(usize, Vec<F>)>,
+    /// Sums over frames for the predictor's rows of an utterance.
+    predicted: Vec<(usize, Vec<F>)>,
+}
+
+impl<F: Real> FusedJoiner<F> {
+    fn new(nodes: Nodes, extents: Extents) -> Self {
+        let rows = (TILE_ELEMENTS / (extents.hidden + extents.vocabulary)).clamp(32, 512);
+        let mut tiles = Vec::new();
+        for (b, &frames) in nodes.frames.as_slice().iter().enumerate() {
+            let columns = nodes.num_labels(b) + 1;
+            let step = (rows / columns).max(1);
+            tiles.extend((0..frames).step_by(step).map(|start| Tile {
+                b,
+                start,
+                frames: step.min(frames - start),
+                columns,
+            }));
+        }
+        Self {
+            nodes,
+            extents,
+            tiles,
+            norms: OnceLock::new(),
+        }
+    }
+
+    fn arguments<'a>(&self, speech: &'a [F], predicted: &'a [F], parameters: &'a [F]) -> Arguments<'a, F> {
+        let (weight, bias) = parameters.split_at(self.extents.vocabulary * self.extents.hidden);
+        Arguments {
+            speech,
+            predicted,
+            weight,
+            bias,
+        }
+    }
+
+    /// The rows of speech and predictor that a tile joins.
+    fn rows<'a>(&self, tile: &Tile, arguments: &Arguments<'a, F>) -> (&'a [F], &'a [F]) {
+        let Extents {
+            num_frames,
+            columns,
+            hidden,
+            ..
+        } = self.extents;
+        let speech = &arguments.speech[(tile.b * num_frames + tile.start) * hidden..][..tile.frames * hidden];
+        let predicted = &arguments.predicted[tile.b * columns * hidden..][..tile.columns * hidden];
+        (speech, predicted)
+    }
+
+    /// Fills `scratch.hidden` and `scratch.logits`.
+    fn join(&self, tile: &Tile, arguments: &Arguments<'_, F>, scratch: &mut Scratch<F>) {
+        let Extents {
+            hidden, vocabulary, ..
+        } = self.extents;
+        let nodes = tile.nodes();
+        scratch.hidden.resize(nodes * hidden, F::default());
+        scratch.logits.resize(nodes * vocabulary, F::default());
+        let (speech, predicted) = self.rows(tile, arguments);
+        pulp::Arch::new().dispatch(Join {
+            speech,
+            predicted,
+            width: hidden,
+            out: &mut scratch.hidden,
+        });
+        scratch
+            .logits
+            .chunks_exact_mut(vocabulary)
+            .for_each(|row| row.copy_from_slice(arguments.bias));
+        add_product(
+            &mut scratch.logits,
+            Matrix::new(&scratch.hidden, nodes, hidden),
+            Matrix::new(arguments.weight, vocabulary, hidden).t(),
+        );
+    }
+
+    /// Adds one tile to the gradients of its run.
+    fn backward_tile(
+        &self,
+        tile: &Tile,
+        arguments: &Arguments<'_, F>,
+        (norms, grad_res): (&[Norm<F>], &[F]),
+        scratch: &mut Scratch<F>,
+        partial: &mut Partial<F>,
+    ) {
+        let Extents {
+            num_frames,
+            hidden,
+            vocabulary,
+            columns,
+        } = self.extents;
+        let nodes = tile.nodes();
+        self.join(tile, arguments, scratch);
+        let width = 2 * columns - 1;
+        let grad_res = &grad_res[(tile.b * num_frames + tile.start) * width..][..tile.frames * width];
+        let (grad_weight, grad_bias) = partial.parameters.split_at_mut(vocabulary * hidden);
+        pulp::Arch::new().dispatch(LogitGradients {
+            nodes: &self.nodes,
+            tile,
+            width,
+            norms,
+            grad_res,
+            logits: &mut scratch.logits,
+            grad_bias,
+        });
+        let grad_logits = Matrix::new(&scratch.logits, nodes, vocabulary);
+        add_product(
+            grad_weight,
+            grad_logits.t(),
+            Matrix::new(&scratch.hidden, nodes, hidden),
+        );
+        scratch.grad_hidden.clear();
+        scratch.grad_hidden.resize(nodes * hidden, F::default());
+        add_product(
+            &mut scratch.grad_hidden,
+            grad_logits,
+            Matrix::new(arguments.weight, vocabulary, hidden),
+        );
+
+        let mut speech = vec![F::default(); tile.frames * hidden];
+        if partial.predicted.last().is_none_or(|(b, _)| *b != tile.b) {
+            partial
+                .predicted
+                .push((tile.b, vec![F::default(); tile.columns * hidden]));
+        }
+        if let Some((_, predicted)) = partial.predicted.last_mut() {
+            pulp::Arch::new().dispatch(SplitGradient {
+                hidden: &scratch.hidden,
+                grad_hidden: &scratch.grad_hidden,
+                width: hidden,
+                speech: &mut speech,
+                predicted,
+            });
+        }
+        partial
+            .speech
+            .push(((tile.b * num_frames + tile.start) * hidden, speech));
+    }
+
+    fn run_length(&self) -> usize {
+        self.tiles.len().div_ceil(RUNS).max(1)
+    }
+}
+
+impl<F: Real> CustomOp3 for FusedJoiner<F> {
+    fn name(&self) -> &'static str {
+        "fused-joiner"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> TensorResult<(CpuStorage, Shape)> {
+        let arguments = self.arguments(host::slice(s1, l1)?, host::slice(s2, l2)?, host::slice(s3, l3)?);
+        let Extents {
+            num_frames,
+            columns,
+            vocabulary,
+            ..
+        } = self.extents;
+        let width = 2 * columns - 1;
+        let batch = self.nodes.frames.len();
+        let found: Vec<(Vec<F>, Vec<Norm<F>>)> = self
+            .tiles
+            .par_iter()
+            .map_init(Scratch::new, |scratch, tile| {
+                self.join(tile, &arguments, scratch);
+                let mut out = vec![F::default(); tile.frames * width];
+                let mut norms = vec![Norm::default(); tile.nodes()];
+                pulp::Arch::new().dispatch(TileScores {
+                    nodes: &self.nodes,
+                    tile,
+                    width,
+                    logits: &scratch.logits,
+                    vocabulary,
+                    out: &mut out,
+                    norms: &mut norms,
+                });
+                (out, norms)
+            })
+            .collect();
+        let mut packed = vec![F::default(); batch * num_frames * width];
+        for (tile, (out, _)) in self.tiles.iter().zip(&found) {
+            packed[(tile.b * num_frames + tile.start) * width..][..out.len()].copy_from_slice(out);
+        }
+        let _ = self
+            .norms
+            .set(found.into_iter().map(|(_, norms)| norms).collect());
+        Ok((F::to_cpu_storage_owned(packed), (batch, num_frames, width).into()))
+    }
+
+    fn bwd(
+        &self,
+        speech: &Tensor,
+        predicted: &Tensor,
+        parameters: &Tensor,
+        _res: &Tensor,
+        grad_res: &Tensor,
+    ) -> TensorResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let Some(norms) = self.norms.get() else {
+            bail!("fused-joiner: backward before forward")
+        };
+        let run = |arguments: Arguments<'_, F>, grad_res: &[F]| -> Vec<Partial<F>> {
+            let length = self.run_length();
+            self.tiles
+                .par_chunks(length)
+                .zip(norms.par_chunks(length))
+                .map_init(Scratch::new, |scratch, (tiles, norms)| {
+                    let mut partial = Partial {
+                        parameters: vec![F::default(); parameters.elem_count()],
+                        speech: Vec::new(),
+                        predicted: Vec::new(),
+                    };
+                    for (tile, norms) in tiles.iter().zip(norms) {
+                        self.backward_tile(tile, &arguments, (norms, grad_res), scratch, &mut partial);
+                    }
+                    partial
+                })
+                .collect()
+        };
+        let partials = host::read(speech, |s: &[F]| {
+            host::read(predicted, |p: &[F]| {
+                host::read(parameters, |w: &[F]| {
+                    host::read(grad_res, |g: &[F]| run(self.arguments(s, p, w), g))
+                })
+            })
+        })????;
+        let mut grad_speech = vec![F::default(); speech.elem_count()];
+        let mut grad_predicted = vec![F::default(); predicted.elem_count()];
+        let mut grad_parameters = vec![F::default(); parameters.elem_count()];
+        for partial in &partials {
+            add(&mut grad_parameters, &partial.parameters);
+            for (offset, rows) in &partial.speech {
+                grad_speech[*offset..][..rows.len()].copy_from_slice(rows);
+            }
+            for (b, rows) in &partial.predicted {
+                add(
+                    &mut grad_predicted[b * self.extents.columns * self.extents.hidden..][..rows.len()],
+                    rows,
+                );
+            }
+        }
+        let tensor =
+            |grad: Vec<F>, like: &Tensor| Tensor::from_vec(grad, like.shape().clone(), like.device());
+        Ok((
+            Some(tensor(grad_speech, speech)?),
+            Some(tensor(grad_predicted, predicted)?),
+            Some(tensor(grad_parameters, parameters)?),
+        ))
+    }
+}
+
+fn add<F: Real>(sum: &mut [F], term: &[F]) {
+    for (sum, &term) in sum.iter_mut().zip(term) {
+        *sum += term;
+    }
+}
+
+/// `tanh(speech(t) + predicted(u))` for all nodes of a tile.
+struct Join<'a, F> {
+    speech: &'a [F],
+    predicted: &'a [F],
+    width: usize,
+    out: &'a mut [F],
+}
+
+impl<F: Real> WithSimd for Join<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let frames = self.out.chunks_exact_mut(self.predicted.len());
+        for (speech, out) in self.speech.chunks_exact(self.width).zip(frames) {
+            for (predicted, out) in self
+                .predicted
+                .chunks_exact(self.width)
+                .zip(out.chunks_exact_mut(self.width))
+            {
+                for ((out, &s), &p) in out.iter_mut().zip(speech).zip(predicted) {
+                    *out = (s + p).tanh();
+                }
+            }
+        }
+    }
+}
+
+/// The scores of all nodes of a tile.
+struct TileScores<'a, F> {
+    nodes: &'a Nodes,
+    tile: &'a Tile,
+    width: usize,
+    logits: &'a [F],
+    vocabulary: usize,
+    out: &'a mut [F],
+    norms: &'a mut [Norm<F>],
+}
+
+impl<F: Real> WithSimd for TileScores<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let padded_columns = self.width.div_ceil(2);
+        let columns = self.tile.columns;
+        for (n, row) in self.logits.chunks_exact(self.vocabulary).enumerate() {
+            let (t, u) = (n / columns, n % columns);
+            let node = scores(
+                row,
+                self.nodes.blank(),
+                self.nodes.label(self.tile.b, u),
+                self.nodes.normalize,
+            );
+            let out = &mut self.out[t * self.width..][..self.width];
+            out[u] = node.blank;
+            if let Some(label) = node.label {
+                out[padded_columns + u] = label;
+            }
+            self.norms[n] = node.norm;
+        }
+    }
+}
+
+/// Logits to their gradients, in place, and the column sums of the result.
+struct LogitGradients<'a, F> {
+    nodes: &'a Nodes,
+    tile: &'a Tile,
+    width: usize,
+    norms: &'a [Norm<F>],
+    grad_res: &'a [F],
+    logits: &'a mut [F],
+    grad_bias: &'a mut [F],
+}
+
+impl<F: Real> WithSimd for LogitGradients<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let padded_columns = self.width.div_ceil(2);
+        let columns = self.tile.columns;
+        for (n, row) in self.logits.chunks_exact_mut(self.grad_bias.len()).enumerate() {
+            let (t, u) = (n / columns, n % columns);
+            let grad_res = &self.grad_res[t * self.width..][..self.width];
+            let label = self.nodes.label(self.tile.b, u);
+            let g = (
+                grad_res[u],
+                label.map_or(F::default(), |_| grad_res[padded_columns + u]),
+            );
+            gradient(
+                row,
+                self.nodes.blank(),
+                label,
+                g,
+                self.norms[n],
+                self.nodes.normalize,
+            );
+            for (sum, &x) in self.grad_bias.iter_mut().zip(row.iter()) {
+                *sum += x;
+            }
+        }
+    }
+}
+
+/// The gradient of the hidden layer through tanh, summed over labels for the frames and over frames for the labels.
+struct SplitGradient<'a, F> {
+    hidden: &'a [F],
+    grad_hidden: &'a [F],
+    width: usize,
+    speech: &'a mut [F],
+    predicted: &'a mut [F],
+}
+
+impl<F: Real> WithSimd for SplitGradient<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let one = F::from_f64(1.0);
+        let frame = self.predicted.len();
+        let frames = self
+            .hidden
+            .chunks_exact(frame)
+            .zip(self.grad_hidden.chunks_exact(frame));
+        for (speech, (hidden, grad_hidden)) in self.speech.chunks_exact_mut(self.width).zip(frames) {
+            let rows = hidden
+                .chunks_exact(self.width)
+                .zip(grad_hidden.chunks_exact(self.width));
+            for (predicted, (hidden, grad_hidden)) in self.predicted.chunks_exact_mut(self.width).zip(rows) {
+                let sums = speech.iter_mut().zip(predicted);
+                for ((speech, predicted), (&h, &g)) in sums.zip(hidden.iter().zip(grad_hidden)) {
+                    let slope = g * (one - h * h);
+                    *speech += slope;
+                    *predicted += slope;
+                }
+            }
+        }
+    }
+}
