@@ -236,14 +236,13 @@ impl Fbank {
             shape_frame(frame, preemphasis, &self.window);
             // The transform uses its input as scratch space, so the padding must be cleared each time.
             rest.fill(0.0);
-            if self
-                .transform
+            self.transform
                 .process_with_scratch(&mut padded, &mut spectrum, &mut scratch)
-                .is_err()
-            {
-                // All buffers were made by the transform itself, and the first bin of a real signal is real.
-                debug_assert!(false, "the transform refused its own buffers");
-            }
+                .map_err(|error| Error::Config {
+                    what: "fourier transform",
+                    expected: "the buffers it made itself".into(),
+                    got: error.to_string(),
+                })?;
             for (p, z) in power.iter_mut().zip(&spectrum) {
                 *p = z.norm_sqr();
             }
