@@ -1,2 +1,87 @@
-//! The runner.
-fn main() {}
+//! The runner: parses, builds, spawns. It knows neither tensors nor models, so it compiles in seconds; keep it so.
+
+mod doctor;
+mod list;
+mod paper;
+mod reproduce;
+mod status;
+mod tidy;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask reproduce astra                       build, run the default arms on the embedded corpus, report
+  cargo xtask reproduce astra --scale smoke         the same road in about a minute
+  cargo xtask reproduce astra --arms rnnt,astra --seeds 3
+  cargo xtask reproduce astra --corpus an4 --data-root ~/data/an4
+  cargo xtask reproduce astra --set optimizer.steps=500 --dry-run
+  cargo xtask status                                what runs, what is done, since when
+  cargo xtask report astra                          make the report again from the runs that are there
+  cargo xtask verify                                does the committed report say what the runs say?
+
+A run that is done is reused, one that was stopped is continued: give the same command again.";
+
+/// Reproduces papers, one command each
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build an experiment, run its arms, write the report
+    Reproduce(reproduce::Options),
+    /// Show papers, their arms and what each arm asks
+    List,
+    /// Show runs: state, last step and loss, age
+    Status {
+        /// Only this paper
+        paper: Option<String>,
+    },
+    /// Write the report from the runs that are there
+    Report(reproduce::ReportOptions),
+    /// Check that reports say what the runs say, and that runs are what they claim
+    Verify {
+        /// Only this paper
+        paper: Option<String>,
+    },
+    /// Check what this machine has and what is missing
+    Doctor,
+    /// Check the rules of the repository: layers, file sizes, proofs, READMEs
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let outcome = match Cli::parse().command {
+        Command::Reproduce(options) => return finish(reproduce::reproduce(&root, &options)),
+        Command::List => list::list(&root),
+        Command::Status { paper } => status::status(&root, paper.as_deref()),
+        Command::Report(options) => reproduce::report(&root, &options),
+        Command::Verify { paper } => verify::verify(&root, paper.as_deref()),
+        Command::Doctor => doctor::doctor(&root),
+        Command::Tidy => tidy::tidy(&root),
+    };
+    finish(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+#[allow(clippy::print_stderr)] // The one place where errors are shown.
+fn finish(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The root of the repository: the parent of this package.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

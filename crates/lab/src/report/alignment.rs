@@ -95,7 +95,7 @@ pub(crate) struct Figure {
 
 /// Width of a figure.
 pub(crate) const WIDTH: f64 = 760.0;
-const LEFT: f64 = 66.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = WIDTH - 14.0;
 const SPECTROGRAM: f64 = 96.0;
 
@@ -120,10 +120,23 @@ fn figure(arms: &[(usize, &Alignment)]) -> Result<Figure> {
     let mut y = top + SPECTROGRAM;
     let mut svg = Svg::default();
     let width = time.at(first.mel.len() as f64 * first.feature_frame_seconds) - LEFT;
-    svg.image(LEFT, top, width, SPECTROGRAM, &spectrogram::data_url(&first.mel)?);
+    // One picture, drawn once and stretched under the posteriors of every arm.
+    let name = format!("spectrogram-{}", identifier(&first.id));
+    svg.define_image(&name, &spectrogram::data_url(&first.mel)?);
+    svg.reuse(&name, (LEFT, top), (width, SPECTROGRAM), "");
     svg.text(LEFT - 8.0, top + 12.0, Anchor::End, "tick", "log-mel");
     for (index, alignment) in arms {
-        y = posteriors(&mut svg, &time, y + 10.0, index % COLOURS, alignment);
+        svg.text(
+            2.0,
+            y + 22.0,
+            Anchor::Start,
+            &format!("title f{}", index % COLOURS),
+            &alignment.arm,
+        );
+        let height = row_height(alignment) * alignment.tokens.len() as f64;
+        svg.reuse(&name, (LEFT, y + 28.0), (width, height), "ghost");
+        posteriors(&mut svg, &time, y + 28.0, index % COLOURS, alignment);
+        y += 28.0 + height;
     }
     for (place, word) in first.words.iter().enumerate() {
         let (from, to) = (time.at(word.start), time.at(word.end));
@@ -145,47 +158,30 @@ fn figure(arms: &[(usize, &Alignment)]) -> Result<Figure> {
     svg.text((LEFT + RIGHT) / 2.0, y + 29.0, Anchor::Middle, "tick", "seconds");
     let hypotheses = arms
         .iter()
-        .map(|(_, alignment)| (alignment.arm.clone(), alignment.hypothesis.clone()))
-        .collect();
+        .map(|(_, alignment)| (alignment.arm.clone(), alignment.hypothesis.clone()));
     Ok(Figure {
         text: first.text.clone(),
-        hypotheses,
+        hypotheses: hypotheses.collect(),
         svg,
         height: y + 36.0,
     })
 }
 
-/// Draws γ(t, u): a row per label, the first on top, each cell as strong as its posterior. Returns where it ends.
-fn posteriors(svg: &mut Svg, time: &Axis, top: f64, colour: usize, alignment: &Alignment) -> f64 {
-    let labels = alignment.tokens.len();
-    let row = (220.0 / labels.max(1) as f64).clamp(4.0, 13.0);
-    let title = 14.0;
-    let bottom = top + title + row * labels as f64;
-    svg.text(
-        LEFT - 8.0,
-        top + 10.0,
-        Anchor::End,
-        &format!("title f{colour}"),
-        &alignment.arm,
-    );
-    svg.text(
-        LEFT + 2.0,
-        top + 10.0,
-        Anchor::Start,
-        "tick",
-        "when each label is emitted: posterior of the label arc",
-    );
-    // Every other row has a band, so that the eye can follow it to its label.
-    for u in (0..labels).step_by(2) {
-        svg.rect(LEFT, top + title + u as f64 * row, RIGHT - LEFT, row, "band");
-    }
+/// Long utterances get thin rows, short ones rows that can be read.
+fn row_height(alignment: &Alignment) -> f64 {
+    (280.0 / alignment.tokens.len().max(1) as f64).clamp(4.0, 15.0)
+}
+
+/// Draws γ(t, u): a row per label, the first on top, each cell the stronger the likelier.
+fn posteriors(svg: &mut Svg, time: &Axis, top: f64, colour: usize, alignment: &Alignment) {
+    let row = row_height(alignment);
     let width = time.at(alignment.frame_seconds) - time.at(0.0);
     for (u, token) in alignment.tokens.iter().enumerate() {
-        let y = top + title + u as f64 * row;
+        let y = top + u as f64 * row;
         if row >= 7.5 {
             svg.text(
                 LEFT - 8.0,
-                y + row * 0.8,
+                y + row / 2.0 + 3.2,
                 Anchor::End,
                 "small soft",
                 &visible(token),
@@ -195,11 +191,24 @@ fn posteriors(svg: &mut Svg, time: &Axis, top: f64, colour: usize, alignment: &A
             let gamma = f64::from(frame[u]);
             if gamma >= 0.02 {
                 let x = time.at(t as f64 * alignment.frame_seconds);
-                svg.cell(x, y, width, row, &format!("f{colour}"), gamma.min(1.0));
+                // The root lifts what is spread over many frames; whole certainty stays whole.
+                svg.cell(x, y, width, row, &format!("f{colour}"), gamma.min(1.0).sqrt());
             }
         }
     }
-    bottom
+}
+
+/// A name that may stand in an attribute.
+fn identifier(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '-'
+            }
+        })
+        .collect()
 }
 
 /// A token one can see: spaces and the marks of subwords as an open box.

@@ -82,34 +82,41 @@ pub(crate) fn rates(title: &str, rows: &[Row<'_>]) -> Svg {
 /// The difference a claim is judged by, beside zero.
 pub(crate) fn difference(judged: &Judged) -> Option<Svg> {
     let interval = judged.comparison.as_ref()?.paired.difference;
-    let (left, right, y) = (10.0, WIDTH - 10.0, 22.0);
+    let (left, right, top, bottom) = (10.0, WIDTH - 10.0, 20.0, 48.0);
     let reach = interval.low.abs().max(interval.high.abs()).max(1.0) * 1.15;
     let axis = Axis::linear((-reach, reach), (left, right));
+    let y = (top + bottom) / 2.0;
     let mut svg = Svg::default();
-    svg.rect(axis.at(0.0), 8.0, right - axis.at(0.0), 28.0, "band");
+    svg.rect(axis.at(0.0), top, right - axis.at(0.0), bottom - top, "band");
+    svg.text(axis.at(0.0) + 7.0, top - 6.0, Anchor::Start, "tick", "as claimed");
+    svg.text(
+        axis.at(0.0) - 7.0,
+        top - 6.0,
+        Anchor::End,
+        "tick",
+        "the other way",
+    );
     for tick in axis.ticks(5) {
-        svg.line((axis.at(tick), 36.0), (axis.at(tick), 40.0), "axis");
+        svg.line((axis.at(tick), bottom), (axis.at(tick), bottom + 4.0), "axis");
         let sign = if tick > 0.0 { "+" } else { "" };
         svg.text(
             axis.at(tick),
-            51.0,
+            bottom + 16.0,
             Anchor::Middle,
             "tick",
             &format!("{sign}{}", tick_label(tick)),
         );
     }
-    svg.line((left, 36.0), (right, 36.0), "axis");
-    svg.line((axis.at(0.0), 6.0), (axis.at(0.0), 36.0), "axis");
+    svg.line((left, bottom), (right, bottom), "axis");
+    svg.line((axis.at(0.0), top - 16.0), (axis.at(0.0), bottom), "axis");
     svg.line(
         (axis.at(interval.low), y),
         (axis.at(interval.high), y),
         "whisker s0",
     );
-    svg.circle(axis.at(interval.mean), y, 4.5, "f0");
-    svg.text(right - 4.0, 18.0, Anchor::End, "small soft", "as claimed");
-    svg.text(left + 4.0, 18.0, Anchor::Start, "small soft", "against it");
+    svg.circle(axis.at(interval.mean), y, 5.0, "f0");
     Some(svg)
 }
 
 /// Height of [`difference`].
-pub(crate) const DIFFERENCE_HEIGHT: f64 = 56.0;
+pub(crate) const DIFFERENCE_HEIGHT: f64 = 70.0;

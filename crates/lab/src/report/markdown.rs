@@ -4,6 +4,7 @@ use crate::format_duration;
 use crate::report::Report;
 use crate::report::examples::Piece;
 use crate::report::rates::SAMPLES;
+use crate::report::svg::minus;
 use crate::report::table::bracketed;
 use crate::report::verdict::Judged;
 
@@ -66,7 +67,7 @@ fn claims(text: &mut String, report: &Report) {
     }
     let _ = writeln!(
         text,
-        "\nA claim is *reproduced* if the whole 95 % interval of the difference is on its side, *not reproduced* if it is \
+        "\nA positive difference is as claimed. A claim is *reproduced* if the whole 95 % interval of the difference is on its side, *not reproduced* if it is \
          on the other, else *inconclusive*. Paired bootstrap over utterances, and over seeds where there are several, \
          {SAMPLES} resamples.\n"
     );
@@ -77,17 +78,21 @@ pub(crate) fn evidence(judged: &Judged) -> String {
     let claim = &judged.claim;
     let numbers = judged.comparison.as_ref().map(|comparison| {
         let difference = comparison.paired.difference;
-        let seeds = if comparison.seeds == 1 { "1 seed".to_owned() } else { format!("{} seeds", comparison.seeds) };
+        let by = comparison.worse - comparison.better;
+        let points = format!("{by:+.1} [{:+.1}, {:+.1}]", difference.low, difference.high);
+        let seeds = if comparison.seeds == 1 {
+            "1 seed".to_owned()
+        } else {
+            format!("{} seeds", comparison.seeds)
+        };
         format!(
-            "{} {:.1} against {} {:.1} on {}: {:+.1} points [{:+.1}, {:+.1}] in favour of the claim, {seeds}, {} utterances",
+            "{} {:.1} against {} {:.1} on {}: a difference of {} points, {seeds}, {} utterances",
             claim.better,
             comparison.better,
             claim.worse,
             comparison.worse,
             claim.metric,
-            comparison.worse - comparison.better,
-            difference.low,
-            difference.high,
+            minus(&points),
             comparison.utterances,
         )
     });
@@ -112,7 +117,12 @@ fn rates(text: &mut String, report: &Report) {
         text.push_str(&"---:|".repeat(2 * table.splits.len() + 1));
         text.push('\n');
         for row in &table.rows {
-            let _ = write!(text, "| `{}`: {} |", row.arm, cell(&row.why));
+            let absence = row
+                .absence
+                .as_deref()
+                .map(|absence| format!(" *({absence})*"))
+                .unwrap_or_default();
+            let _ = write!(text, "| `{}`: {}{} |", row.arm, cell(&row.why), cell(&absence));
             for cell in &row.cells {
                 match cell {
                     Some(cell) => {
@@ -133,11 +143,7 @@ fn rates(text: &mut String, report: &Report) {
                 .map(|cell| cell.word.seeds.len())
                 .max()
                 .unwrap_or(0);
-            let _ = writeln!(
-                text,
-                " {} |",
-                row.absence.as_deref().map_or_else(|| seeds.to_string(), cell)
-            );
+            let _ = writeln!(text, " {seeds} |");
         }
         text.push_str("\nErrors per hundred, with 95 % bootstrap intervals; lower is better.\n\n");
         if !table.rows.iter().all(|row| row.absence.is_some()) {

@@ -75,11 +75,18 @@ impl Svg {
         ));
     }
 
-    /// An image, stretched.
-    pub(crate) fn image(&mut self, x: f64, y: f64, width: f64, height: f64, href: &str) {
-        let (x, y, width, height) = (n(x), n(y), n(width), n(height));
+    /// An image to be shown by its name, as often as wanted.
+    pub(crate) fn define_image(&mut self, name: &str, href: &str) {
         self.element(&format!(
-            r#"<image x="{x}" y="{y}" width="{width}" height="{height}" preserveAspectRatio="none" href="{href}"/>"#
+            r#"<defs><symbol id="{name}" viewBox="0 0 1 1" preserveAspectRatio="none"><image width="1" height="1" preserveAspectRatio="none" href="{href}"/></symbol></defs>"#
+        ));
+    }
+
+    /// Shows a defined image, stretched to a size.
+    pub(crate) fn reuse(&mut self, name: &str, at: (f64, f64), size: (f64, f64), class: &str) {
+        let (x, y, width, height) = (n(at.0), n(at.1), n(size.0), n(size.1));
+        self.element(&format!(
+            r##"<use href="#{name}" x="{x}" y="{y}" width="{width}" height="{height}" class="{class}"/>"##
         ));
     }
 
@@ -129,6 +136,11 @@ pub(crate) fn n(value: f64) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// A number with the sign of a minus, where a reader sees it.
+pub(crate) fn minus(text: &str) -> String {
+    text.replace('-', "\u{2212}")
 }
 
 /// Text as XML and HTML take it.

@@ -1,0 +1,340 @@
+//! `cargo xtask reproduce`: one process per run, one after another; what is done is reused, what was stopped goes on.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use sandhi_lab::report::Report;
+use sandhi_lab::{INTERRUPTED, Identity, Plan, Scale, Status, format_duration, write_atomic};
+
+use crate::paper;
+use crate::status::state;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask reproduce astra                     default arms, embedded corpus, tens of minutes on two cores
+  cargo xtask reproduce astra --scale smoke       does everything connect? about a minute, says nothing of claims
+  cargo xtask reproduce astra --arms all --seeds 3
+  cargo xtask reproduce astra --corpus an4 --data-root ~/data/an4 --arms rnnt
+  cargo xtask reproduce astra --set optimizer.steps=500 --fresh
+
+Stop it with Ctrl-C: the run saves its state, and the same command goes on from there.";
+
+/// Where an experiment is carried out, handed through to it.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Place {
+    /// How much to spend: smoke (a minute), mini (minutes to tens of minutes), paper (the published setting)
+    #[arg(long, value_enum, default_value_t = Scale::Mini)]
+    scale: Scale,
+    /// The corpus; the embedded one unless named
+    #[arg(long)]
+    corpus: Option<String>,
+    /// The directory of a corpus that is not embedded [default: $SANDHI_DATA/<corpus>]
+    #[arg(long, value_name = "DIR")]
+    data_root: Option<PathBuf>,
+    /// Replace one field of every arm's configuration (may be repeated)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl Place {
+    /// The arguments an experiment understands.
+    fn arguments(&self) -> anyhow::Result<Vec<OsString>> {
+        let mut arguments: Vec<OsString> = vec!["--scale".into(), self.scale.to_string().into()];
+        if let Some(corpus) = &self.corpus {
+            arguments.extend(["--corpus".into(), corpus.into()]);
+        }
+        if let Some(root) = &self.data_root {
+            // The experiment runs in the root of the repository, the path was given from here.
+            let absolute = std::path::absolute(root).context("cannot resolve --data-root")?;
+            arguments.extend(["--data-root".into(), absolute.into()]);
+        }
+        for change in &self.overrides {
+            arguments.extend(["--set".into(), change.into()]);
+        }
+        Ok(arguments)
+    }
+}
+
+/// Options of `reproduce`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// The paper, as `cargo xtask list` shows it
+    paper: String,
+    #[command(flatten)]
+    place: Place,
+    /// The arms to run, separated by commas, or `all` [default: those marked in `cargo xtask list`]
+    #[arg(long, value_name = "ARM,..", value_delimiter = ',')]
+    arms: Vec<String>,
+    /// How many seeds per arm; several give intervals over seeds
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    seeds: u64,
+    /// Only show what would be run
+    #[arg(long)]
+    dry_run: bool,
+    /// Drop what is there and start over
+    #[arg(long)]
+    fresh: bool,
+}
+
+/// Options of `report`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ReportOptions {
+    /// The paper
+    paper: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Builds, runs, reports.
+pub(crate) fn reproduce(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
+    paper::known(root, &options.paper)?;
+    let binary = paper::build(root, &["--release", "-p", &options.paper], &options.paper)?;
+    carry_out(root, &binary, options)
+}
+
+/// Makes the report again.
+pub(crate) fn report(root: &Path, options: &ReportOptions) -> anyhow::Result<()> {
+    paper::known(root, &options.paper)?;
+    let binary = paper::build(root, &["--release", "-p", &options.paper], &options.paper)?;
+    let plan = paper::plan(root, &binary, &options.place.arguments()?)?;
+    keep_plan(root, &plan)?;
+    write_report(root, &plan)
+}
+
+/// One run to be made.
+struct Planned<'a> {
+    arm: &'a str,
+    seed: u64,
+    dir: PathBuf,
+    /// What is there, in words.
+    found: String,
+    reuse: bool,
+}
+
+fn carry_out(root: &Path, binary: &Path, options: &Options) -> anyhow::Result<ExitCode> {
+    let place = options.place.arguments()?;
+    let plan = paper::plan(root, binary, &place)?;
+    let arms = selected(&plan, &options.arms)?;
+    let runs = planned(root, &plan, &arms, options)?;
+    let mut out = std::io::stderr();
+    let reused = runs.iter().filter(|run| run.reuse).count();
+    writeln!(
+        out,
+        "{}  {} arms x {} seeds, setting {}{}",
+        plan.reference.key,
+        arms.len(),
+        options.seeds,
+        plan.setting.name(),
+        if reused > 0 {
+            format!("  ({reused} runs reused: done with the same configuration)")
+        } else {
+            String::new()
+        },
+    )?;
+    if options.dry_run {
+        for run in &runs {
+            let action = if run.reuse { "reuse" } else { "run" };
+            writeln!(
+                out,
+                "  {action:<6} {:<16} seed {:<3} {}",
+                run.arm, run.seed, run.found
+            )?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    keep_plan(root, &plan)?;
+
+    let signals = Signals::listen()?;
+    let mut failed = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        let name = format!("{} seed {}", run.arm, run.seed);
+        if run.reuse {
+            writeln!(out, "[{}/{}] {name}: reused", index + 1, runs.len())?;
+            continue;
+        }
+        writeln!(out, "[{}/{}] {name}: {}", index + 1, runs.len(), run.found)?;
+        let begun = Instant::now();
+        let mut command = paper::program(root, binary)?;
+        command
+            .arg("run")
+            .args(["--arm", run.arm, "--seed", &run.seed.to_string()])
+            .args(&place);
+        if options.fresh {
+            command.arg("--fresh");
+        }
+        let status = signals.wait(&mut command)?;
+        let took = format_duration(begun.elapsed().as_secs_f64());
+        if status.code() == Some(INTERRUPTED) || signals.stop() {
+            writeln!(
+                out,
+                "stopped in {name} after {took}; the same command goes on from there"
+            )?;
+            return Ok(ExitCode::from(INTERRUPTED as u8));
+        }
+        if status.success() {
+            writeln!(out, "[{}/{}] {name}: done in {took}", index + 1, runs.len())?;
+        } else {
+            writeln!(
+                out,
+                "[{}/{}] {name}: failed ({status}) after {took}; see {}",
+                index + 1,
+                runs.len(),
+                run.dir.join("log.txt").display()
+            )?;
+            failed.push(name);
+        }
+    }
+    if failed.len() < runs.len() {
+        write_report(root, &plan)?;
+    }
+    if failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "failed: {}", failed.join(", "))?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// The arms asked for, in the experiment's order.
+fn selected<'a>(plan: &'a Plan, asked: &[String]) -> anyhow::Result<Vec<&'a str>> {
+    for name in asked.iter().filter(|name| *name != "all") {
+        plan.arm(name)?;
+    }
+    let all = asked.iter().any(|name| name == "all");
+    let wanted = |name: &String, default: bool| {
+        if asked.is_empty() {
+            default
+        } else {
+            all || asked.contains(name)
+        }
+    };
+    let arms: Vec<&str> = plan
+        .arms
+        .iter()
+        .filter(|arm| wanted(&arm.name, arm.default))
+        .map(|arm| arm.name.as_str())
+        .collect();
+    if arms.is_empty() {
+        bail!("{} has no default arms; choose with --arms", plan.reference.key);
+    }
+    Ok(arms)
+}
+
+/// The runs to make. Seed by seed, so that all arms can be compared after the first.
+fn planned<'a>(
+    root: &Path,
+    plan: &Plan,
+    arms: &[&'a str],
+    options: &Options,
+) -> anyhow::Result<Vec<Planned<'a>>> {
+    let base = root
+        .join("runs")
+        .join(&plan.reference.key)
+        .join(plan.setting.name());
+    let mut runs = Vec::new();
+    for seed in 0..options.seeds {
+        for &arm in arms {
+            let dir = base.join(arm).join(format!("seed-{seed}"));
+            let identity = Identity::read(&dir)?;
+            let same = identity.as_ref().is_some_and(|found| {
+                found.config_hash
+                    == plan
+                        .arm(arm)
+                        .map(|arm| arm.config_hash.as_str())
+                        .unwrap_or_default()
+            });
+            let done = identity
+                .as_ref()
+                .is_some_and(|found| found.status == Status::Done);
+            let found = match &identity {
+                None => "new".to_owned(),
+                Some(_) if options.fresh => "starts over".to_owned(),
+                Some(_) if !same => "another configuration is there".to_owned(),
+                Some(found) => state(&dir, found),
+            };
+            runs.push(Planned {
+                arm,
+                seed,
+                dir,
+                found,
+                reuse: done && same && !options.fresh,
+            });
+        }
+    }
+    Ok(runs)
+}
+
+/// Keeps the plan beside the runs: what the report is made from, and what `verify` checks runs against.
+fn keep_plan(root: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let dir = root
+        .join("runs")
+        .join(&plan.reference.key)
+        .join(plan.setting.name());
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    Ok(write_atomic(
+        &dir.join("plan.json"),
+        &serde_json::to_vec_pretty(plan)?,
+    )?)
+}
+
+fn write_report(root: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let report = Report::collect(plan, &root.join("runs"))?;
+    let written = report.write(&root.join("runs"), &root.join("reports"))?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{}", report.terminal_table())?;
+    for path in [&written.html, &written.markdown] {
+        writeln!(
+            out,
+            "report  {}",
+            path.strip_prefix(root).unwrap_or(path).display()
+        )?;
+    }
+    Ok(())
+}
+
+/// Keeps the runner alive while a run that was asked to stop saves its state.
+struct Signals {
+    interrupt: Arc<AtomicBool>,
+    terminate: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let signals = Self {
+            interrupt: Arc::default(),
+            terminate: Arc::default(),
+        };
+        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&signals.interrupt))?;
+        signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&signals.terminate))?;
+        Ok(signals)
+    }
+
+    fn stop(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed) || self.terminate.load(Ordering::Relaxed)
+    }
+
+    /// Runs a command to its end. Ctrl-C reaches it by itself, a termination is passed on.
+    fn wait(&self, command: &mut Command) -> anyhow::Result<ExitStatus> {
+        let mut child: Child = command.spawn().context("cannot start the experiment")?;
+        let mut told = false;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if self.terminate.load(Ordering::Relaxed) && !told {
+                told = true;
+                Command::new("kill")
+                    .arg(child.id().to_string())
+                    .status()
+                    .context("cannot pass the signal on")?;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
