@@ -58,6 +58,16 @@ pub enum Error {
         /// Its number of labels.
         labels: usize,
     },
+    /// An utterance has fewer frames than an encoder's receptive field.
+    #[error("utterance {utterance} has {frames} feature frames, but the encoder needs at least {needed}")]
+    TooShort {
+        /// Index of the utterance in the batch.
+        utterance: usize,
+        /// Its number of feature frames.
+        frames: usize,
+        /// The receptive field.
+        needed: usize,
+    },
     /// A configuration or argument value that no computation can honour.
     #[error("{what}: {why}")]
     Invalid {

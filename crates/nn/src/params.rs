@@ -76,6 +76,11 @@ impl Params {
         }
     }
 
+    /// The full name of this scope; empty at the root.
+    pub fn name(&self) -> &str {
+        &self.prefix
+    }
+
     /// The device the variables are on.
     pub fn device(&self) -> &Device {
         &self.device

@@ -1,0 +1,19 @@
+//! The sizes of a Conformer block.
+
+use serde::{Deserialize, Serialize};
+
+/// What a Conformer block is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConformerConfig {
+    /// Model width D. Multiples of 64 suit the matrix kernels best.
+    pub dim: usize,
+    /// Attention heads; D is a multiple of it.
+    pub heads: usize,
+    /// Width of the depthwise convolution in frames, odd.
+    pub kernel: usize,
+    /// Width of the feed-forward modules, 4D in the paper.
+    pub feed_forward: usize,
+    /// Probability with which residual branches and feed-forward activations are dropped in training.
+    pub dropout: f64,
+}

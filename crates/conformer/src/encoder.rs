@@ -1,0 +1,48 @@
+//! A stack of Conformer blocks.
+
+use sandhi_core::{Padded, Result};
+use sandhi_nn::ops::zero_padding;
+use sandhi_nn::{Mode, Params};
+
+use crate::ConformerConfig;
+use crate::block::Block;
+
+/// A stack of Conformer blocks over one padded batch.
+///
+/// # Proved by
+///
+/// `conformer_ignores_padding`, `conformer_batch_equals_its_utterances`, `conformer_reaches_every_parameter`.
+#[derive(Clone, Debug)]
+pub struct Conformer {
+    blocks: Vec<Block>,
+}
+
+impl Conformer {
+    /// `blocks` blocks of one configuration.
+    ///
+    /// # Errors
+    ///
+    /// As the layers of [`sandhi_nn`].
+    pub fn new(config: &ConformerConfig, blocks: usize, params: &Params) -> Result<Self> {
+        let make = |i: usize| {
+            let params = params.scope(&format!("block{i}"));
+            Block::new(config, params.name().to_string(), &params)
+        };
+        Ok(Self {
+            blocks: (0..blocks).map(make).collect::<Result<_>>()?,
+        })
+    }
+
+    /// `[B, T, D]` to `[B, T, D]`; zeros in the padding of the input take its place, whatever it held.
+    ///
+    /// # Errors
+    ///
+    /// [`sandhi_core::Error::Tensor`] if the width is not the configured one.
+    pub fn encode(&self, input: &Padded, mode: Mode) -> Result<Padded> {
+        let mut x = zero_padding(input.values(), input.lengths())?;
+        for block in &self.blocks {
+            x = block.forward(&x, input.lengths(), mode)?;
+        }
+        input.with_values(x)
+    }
+}

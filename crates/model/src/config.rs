@@ -1,0 +1,28 @@
+//! The sizes of the joint model.
+
+use sandhi_conformer::ConformerConfig;
+use serde::{Deserialize, Serialize};
+
+/// What the joint model is made of. The vocabulary comes with the text front end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JointConfig {
+    /// Mel bins of the features.
+    pub num_bins: usize,
+    /// Channels of the convolutional subsampling.
+    pub channels: usize,
+    /// The Conformer block all three encoders are made of.
+    pub block: ConformerConfig,
+    /// Blocks of the speech encoder, after the subsampling.
+    pub speech_blocks: usize,
+    /// Blocks of the encoder that speech and text share.
+    pub shared_blocks: usize,
+    /// Blocks of the text encoder, after the embeddings.
+    pub text_blocks: usize,
+    /// Width of the predictor.
+    pub predictor_dim: usize,
+    /// LSTM layers of the predictor.
+    pub predictor_layers: usize,
+    /// Width in which the joiner adds encoder and predictor.
+    pub joiner_dim: usize,
+}

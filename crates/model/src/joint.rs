@@ -1,0 +1,154 @@
+//! The joint speech and text model of ASTRA.
+
+use sandhi_conformer::{Conformer, ConvSubsampling};
+use sandhi_core::{Error, Labels, Padded, Result};
+use sandhi_nn::{Embedding, Mode, Params};
+
+use crate::{Joiner, JoinerInputs, JointConfig, Predictor};
+
+#[derive(Clone, Debug)]
+struct TextEncoder {
+    embedding: Embedding,
+    blocks: Conformer,
+}
+
+/// Speech encoder, text encoder, shared encoder, predictor, joiner.
+///
+/// ```text
+/// features ─ subsampling ─ speech encoder ─┐
+///                                          ├─ shared encoder ─┐
+/// labels ─── embedding ──── text encoder ──┘                  ├─ joiner ─ logits
+/// labels ─── predictor ───────────────────────────────────────┘
+/// ```
+#[derive(Clone, Debug)]
+pub struct JointModel {
+    subsampling: ConvSubsampling,
+    speech: Conformer,
+    text: Option<TextEncoder>,
+    shared: Conformer,
+    predictor: Predictor,
+    joiner: Joiner,
+    blank: u32,
+}
+
+impl JointModel {
+    /// The whole model, over `vocabulary` labels of which `blank` is one.
+    ///
+    /// # Errors
+    ///
+    /// As the layers of [`sandhi_nn`].
+    pub fn new(config: &JointConfig, vocabulary: usize, blank: u32, params: &Params) -> Result<Self> {
+        let scope = params.scope("text");
+        let text = TextEncoder {
+            embedding: Embedding::new(vocabulary, config.block.dim, &scope.scope("embedding"))?,
+            blocks: Conformer::new(&config.block, config.text_blocks, &scope)?,
+        };
+        Ok(Self {
+            text: Some(text),
+            ..Self::speech_only(config, vocabulary, blank, params)?
+        })
+    }
+
+    /// The same model without its text encoder, for a recipe that injects no text. All other weights start as they do
+    /// in the whole model.
+    ///
+    /// # Errors
+    ///
+    /// As the layers of [`sandhi_nn`].
+    pub fn speech_only(config: &JointConfig, vocabulary: usize, blank: u32, params: &Params) -> Result<Self> {
+        let dim = config.block.dim;
+        let (p, layers) = (config.predictor_dim, config.predictor_layers);
+        let scope = params.scope("speech");
+        Ok(Self {
+            subsampling: ConvSubsampling::new(
+                config.num_bins,
+                config.channels,
+                dim,
+                &scope.scope("subsampling"),
+            )?,
+            speech: Conformer::new(&config.block, config.speech_blocks, &scope)?,
+            text: None,
+            shared: Conformer::new(&config.block, config.shared_blocks, &params.scope("shared"))?,
+            predictor: Predictor::new(
+                vocabulary,
+                blank,
+                p,
+                layers,
+                config.block.dropout,
+                &params.scope("predictor"),
+            )?,
+            joiner: Joiner::new(dim, p, config.joiner_dim, vocabulary, &params.scope("joiner"))?,
+            blank,
+        })
+    }
+
+    /// Features `[B, T0, F]` to speech embeddings `[B, T, D]`, before the shared encoder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooShort`] naming an utterance below the receptive field.
+    pub fn encode_speech(&self, features: &Padded, mode: Mode) -> Result<Padded> {
+        self.speech.encode(&self.subsampling.forward(features)?, mode)
+    }
+
+    /// Labels to text embeddings `[B, U, D]`, before the shared encoder. One position per label.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the model has no text encoder.
+    pub fn encode_text(&self, labels: &Labels, mode: Mode) -> Result<Padded> {
+        let missing = || Error::Invalid {
+            what: "text encoder",
+            why: "this model was built without one".into(),
+        };
+        let text = self.text.as_ref().ok_or_else(missing)?;
+        let row = |row: &Vec<u32>| {
+            let mut ids = vec![self.blank; labels.max_len()];
+            ids[..row.len()].copy_from_slice(row);
+            ids
+        };
+        let ids: Vec<Vec<u32>> = labels.rows().iter().map(row).collect();
+        let embedded = Padded::new(text.embedding.lookup(&ids)?, labels.lengths().clone())?;
+        text.blocks.encode(&embedded, mode)
+    }
+
+    /// Embeddings of either side through the shared encoder, `[B, T, D]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] on a wrong width.
+    pub fn share(&self, encoded: &Padded, mode: Mode) -> Result<Padded> {
+        self.shared.encode(encoded, mode)
+    }
+
+    /// The two sides of the joiner for these frames and labels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Label`] if a label is outside the vocabulary; [`Error::BatchSize`] if frames and labels disagree.
+    pub fn join(&self, shared: &Padded, labels: &Labels, mode: Mode) -> Result<JoinerInputs> {
+        labels.check_vocabulary(self.joiner.output().weight().dims()[0])?;
+        if shared.dims().0 != labels.batch_size() {
+            let (expected, got) = (shared.dims().0, labels.batch_size());
+            return Err(Error::BatchSize {
+                what: "labels",
+                expected,
+                got,
+            });
+        }
+        self.joiner.join(shared, &self.predictor.forward(labels, mode)?)
+    }
+
+    /// The id of the blank.
+    pub fn blank(&self) -> u32 {
+        self.blank
+    }
+
+    pub(crate) fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
+    pub(crate) fn joiner(&self) -> &Joiner {
+        &self.joiner
+    }
+}
