@@ -338,3 +338,88 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(arguments: &[&str]) -> Options {
+        let all = ["reproduce", "noisy-channel", "--scale", "mini"]
+            .iter()
+            .chain(arguments);
+        Cli::try_parse_from(all).unwrap().options
+    }
+
+    /// The experiment without a model that the lab has for this.
+    fn experiment() -> PathBuf {
+        let arguments = ["-p", "sandhi-lab", "--example", "noisy_channel"];
+        paper::build(&crate::root(), &arguments, "noisy_channel").unwrap()
+    }
+
+    fn identity(root: &Path, arm: &str) -> Identity {
+        let dir = root.join("runs/noisy-channel/mini").join(arm).join("seed-0");
+        Identity::read(&dir).unwrap().unwrap()
+    }
+
+    #[test]
+    fn reproduce_runs_reuses_stops_fails_and_reports() {
+        let binary = experiment();
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let carry = |arguments: &[&str]| carry_out(root, &binary, &options(arguments)).unwrap();
+
+        // A dry run leaves nothing behind.
+        assert_eq!(carry(&["--dry-run"]), ExitCode::SUCCESS);
+        assert!(!root.join("runs").exists());
+
+        // A run that stops ends the series; the same command goes on.
+        let stopping = ["--set", "interrupt_at=4"];
+        assert_eq!(carry(&stopping), ExitCode::from(75));
+        assert_eq!(identity(root, "loud").status, Status::Interrupted);
+        assert!(!root.join("runs/noisy-channel/mini/quiet").exists());
+        assert_eq!(carry(&stopping), ExitCode::from(75));
+        assert_eq!(identity(root, "loud").status, Status::Done);
+        assert_eq!(carry(&stopping), ExitCode::SUCCESS);
+        assert_eq!(identity(root, "loud").sessions, 2);
+        assert_eq!(identity(root, "quiet").sessions, 2);
+        assert!(
+            !root.join("runs/noisy-channel/mini/silent").exists(),
+            "only default arms"
+        );
+
+        // All is done: nothing is run again.
+        assert_eq!(carry(&stopping), ExitCode::SUCCESS);
+        assert_eq!(identity(root, "quiet").sessions, 2);
+        let report = std::fs::read_to_string(root.join("reports/noisy-channel/mini/README.md")).unwrap();
+        assert!(
+            report.contains("**reproduced**") && report.contains("--set interrupt_at=4"),
+            "{report}"
+        );
+        assert!(root.join("runs/noisy-channel/mini/report.html").exists());
+
+        // A failing run is told at the end; the others go on.
+        assert_eq!(carry(&["--fresh", "--set", "fail_at=3"]), ExitCode::FAILURE);
+        assert_eq!(identity(root, "loud").status, Status::Failed);
+        assert_eq!(identity(root, "quiet").status, Status::Failed);
+
+        crate::status::status(root, None).unwrap();
+    }
+
+    #[test]
+    fn reproduce_of_an_unknown_arm_or_key_names_the_nearest() {
+        let binary = experiment();
+        let root = tempfile::tempdir().unwrap();
+        let error = carry_out(root.path(), &binary, &options(&["--arms", "loud,quite"])).unwrap_err();
+        assert!(error.to_string().contains("did you mean 'quiet'"), "{error}");
+        assert!(carry_out(root.path(), &binary, &options(&["--set", "nois=1"])).is_err());
+        assert!(!root.path().join("runs").exists());
+    }
+}

@@ -53,7 +53,7 @@ pub(crate) fn panels(evidence: &Evidence) -> Vec<Panel> {
     }
     let made = panels.into_iter().map(|((_, phase, name), lines)| Panel {
         unit: unit(&name),
-        title: format!("{name}, {phase}"),
+        title: title(&name, &phase),
         lines,
     });
     made.collect()
@@ -85,6 +85,13 @@ fn rank(phase: &str, name: &str) -> usize {
         (_, "wer") => 0,
         (_, "cer") => 1,
         _ => 2,
+    }
+}
+
+fn title(name: &str, phase: &str) -> String {
+    match name {
+        "wer" | "cer" => format!("{} on {phase}", name.to_uppercase()),
+        _ => format!("{name}, {phase}"),
     }
 }
 

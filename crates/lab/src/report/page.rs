@@ -294,7 +294,8 @@ fn figure(figure: &Figure) -> String {
         .collect();
     format!(
         "<figure class=\"wide\"><div class=\"scroll\">{svg}</div>\n<figcaption><q>{}</q>: its spectrogram, the words \
-         where the corpus has them (dotted), and when each arm emits each label.{heard}</figcaption></figure>\n",
+         where the corpus has them (dotted), and when each arm emits each label: the \
+         stronger, the likelier.{heard}</figcaption></figure>\n",
         escape(&figure.text)
     )
 }
