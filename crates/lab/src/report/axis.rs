@@ -97,10 +97,9 @@ pub(crate) fn tick_label(value: f64) -> String {
     }
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text.is_empty() || text == "-0" {
-        "0".to_owned()
-    } else {
-        text.to_owned()
+    match text {
+        "" | "-0" => "0".to_owned(),
+        text => crate::report::svg::minus(text),
     }
 }
 

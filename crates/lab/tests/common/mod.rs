@@ -8,8 +8,9 @@ use sandhi_lab::report::{Alignment, TimedWord};
 use sandhi_lab::{Plan, Run, Scale, Setting};
 use serde_json::json;
 
-/// Arm, share of words misheard on common words, on rare words; `None` for an arm that was not run.
-const ARMS: [(&str, &str, bool, Option<(f64, f64)>); 5] = [
+/// Name, question, default, share of words misheard on common words, on rare words; `None` for an arm that was not run.
+type Arm = (&'static str, &'static str, bool, Option<(f64, f64)>);
+const ARMS: [Arm; 5] = [
     (
         "rnnt",
         "paired speech only: does the text help at all?",
