@@ -34,7 +34,7 @@ pub(crate) struct Place {
     /// The corpus; the embedded one unless named
     #[arg(long)]
     corpus: Option<String>,
-    /// The directory of a corpus that is not embedded [default: $SANDHI_DATA/<corpus>]
+    /// The directory of a corpus that is not embedded [default: the corpus in $SANDHI_DATA]
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
     /// Replace one field of every arm's configuration (may be repeated)

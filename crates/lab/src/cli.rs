@@ -52,7 +52,7 @@ pub struct Place {
     /// The corpus; the embedded one unless named
     #[arg(long, default_value = Setting::EMBEDDED)]
     corpus: String,
-    /// The directory of a corpus that is not embedded [default: $SANDHI_DATA/<corpus>]
+    /// The directory of a corpus that is not embedded [default: the corpus in $SANDHI_DATA]
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
     /// Replace one field of the configuration: --set optimizer.steps=200 (may be repeated)
