@@ -1,2 +1,57 @@
-//! ASTRA.
-fn main() {}
+//! ASTRA: aligning speech and text representations for ASR without sampling.
+//! Gaur et al., Interspeech 2024, arXiv:2406.06664.
+//!
+//! Read `experiment.rs` top to bottom: reference, arms, claims, run. `objective.rs` is the page with the equations; their
+//! numbers (E1) .. (E3) and their provenance are in this paper's README.
+
+mod config;
+mod data;
+mod evaluate;
+mod experiment;
+mod objective;
+mod plan;
+mod transcribe;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::experiment::Astra;
+
+/// ASTRA: text injection for speech recognition, with a consistency loss weighted by the recogniser's own alignments
+#[derive(Parser)]
+#[command(
+    name = "astra",
+    version,
+    after_help = "To train and report all arms: cargo xtask reproduce astra"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Lab(sandhi_lab::Command),
+    /// Transcribe audio files with a trained run
+    ///
+    /// WAV, FLAC, MP3 and Ogg Vorbis are read. One line per file: its path, a tab, the transcript.
+    Transcribe {
+        /// The run directory, such as runs/astra/mini/astra/seed-0
+        #[arg(long)]
+        run: PathBuf,
+        /// Audio files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    // The backward pass recurses over the graph; a default stack would end at some thousand operations.
+    sandhi_train::with_stack(|| match cli.command {
+        Command::Lab(command) => sandhi_lab::execute::<Astra>(command),
+        Command::Transcribe { run, files } => transcribe::transcribe(&run, &files),
+    })
+}

@@ -1,0 +1,162 @@
+//! Greedy decoding against the tensor path, and its bound.
+
+use candle_core::{DType, Device, IndexOp, Tensor};
+use sandhi_conformer::ConformerConfig;
+use sandhi_core::{Labels, Lengths, Padded, Result};
+use sandhi_model::{Greedy, Hypothesis, JointConfig, JointModel};
+use sandhi_nn::{Mode, Params};
+use sandhi_testkit::{Tolerance, assert_close, uniform};
+
+const VOCABULARY: usize = 7;
+
+fn config() -> JointConfig {
+    let block = ConformerConfig {
+        dim: 8,
+        heads: 2,
+        kernel: 3,
+        feed_forward: 16,
+        dropout: 0.1,
+    };
+    JointConfig {
+        num_bins: 11,
+        channels: 3,
+        block,
+        speech_blocks: 1,
+        shared_blocks: 1,
+        text_blocks: 1,
+        predictor_dim: 6,
+        predictor_layers: 2,
+        joiner_dim: 5,
+    }
+}
+
+fn model(seed: u64, dtype: DType) -> Result<(Params, JointModel)> {
+    let params = Params::seeded(seed, dtype, &Device::Cpu);
+    let model = JointModel::new(&config(), VOCABULARY, 0, &params)?;
+    Ok((params, model))
+}
+
+fn encoded(model: &JointModel, seed: u64, dtype: DType, lengths: &[usize]) -> Result<Padded> {
+    let extent = lengths.iter().copied().max().unwrap_or(0);
+    let x = uniform(seed, &[lengths.len(), extent, 11], -3.0, 3.0)?.to_dtype(dtype)?;
+    let features = Padded::new(x, Lengths::new(lengths.to_vec()))?;
+    model.share(&model.encode_speech(&features, Mode::Eval)?, Mode::Eval)
+}
+
+/// The same search by the training path: the logits of the labels so far, recomputed from the start at every node.
+fn by_logits(model: &JointModel, shared: &Padded, max_symbols: usize) -> Result<Hypothesis> {
+    let mut hypothesis = Hypothesis::default();
+    for t in 0..shared.lengths().get(0) {
+        for _ in 0..max_symbols {
+            let labels = Labels::new(vec![hypothesis.labels.clone()], 0)?;
+            let logits = model.join(shared, &labels, Mode::Eval)?.logits()?;
+            let row: Vec<f32> = logits.i((0, t, hypothesis.labels.len()))?.to_vec1()?;
+            let best = (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+            if best == 0 {
+                break;
+            }
+            hypothesis.labels.push(best as u32);
+            hypothesis.frames.push(t);
+        }
+    }
+    Ok(hypothesis)
+}
+
+#[test]
+fn greedy_equals_the_search_by_logits() -> Result<()> {
+    let mut emitted = 0;
+    for seed in 0..12 {
+        let (_, model) = model(seed, DType::F32)?;
+        let shared = encoded(&model, seed, DType::F32, &[40])?;
+        let got = Greedy { max_symbols: 2 }.decode(&model, &shared)?;
+        assert_eq!(got[0], by_logits(&model, &shared, 2)?, "seed {seed}");
+        emitted += got[0].labels.len();
+    }
+    assert!(
+        emitted > 10,
+        "the comparison says little: {emitted} labels in all"
+    );
+    Ok(())
+}
+
+#[test]
+fn greedy_emits_at_most_its_bound_per_frame_and_treats_a_batch_as_singles() -> Result<()> {
+    let (params, model) = model(3, DType::F32)?;
+    // A bias that never lets the blank win: without a bound this would not end.
+    let (_, bias) = params
+        .vars()
+        .into_iter()
+        .find(|(name, _)| name == "joiner.output.bias")
+        .unwrap();
+    bias.set(&Tensor::new(
+        &[-50f32, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        &Device::Cpu,
+    )?)?;
+    let shared = encoded(&model, 9, DType::F32, &[40, 7, 21])?;
+    let batch = Greedy { max_symbols: 3 }.decode(&model, &shared)?;
+    for (b, hypothesis) in batch.iter().enumerate() {
+        let n = shared.lengths().get(b);
+        assert_eq!(hypothesis.labels.len(), 3 * n);
+        assert!(hypothesis.frames.windows(2).all(|w| w[0] <= w[1]));
+        let values = shared.values().narrow(0, b, 1)?.narrow(1, 0, n)?.contiguous()?;
+        let alone = Padded::new(values, Lengths::new(vec![n]))?;
+        assert_eq!(&Greedy { max_symbols: 3 }.decode(&model, &alone)?[0], hypothesis);
+    }
+    Ok(())
+}
+
+#[test]
+fn joint_model_batch_equals_singles_on_both_sides() -> Result<()> {
+    let (_, model) = model(5, DType::F64)?;
+    let rows = vec![vec![1u32, 2, 3, 4], vec![5], vec![6, 6]];
+    let labels = Labels::new(rows.clone(), 0)?;
+    let text = model.share(&model.encode_text(&labels, Mode::Eval)?, Mode::Eval)?;
+    let logits = model.join(&text, &labels, Mode::Eval)?.logits()?;
+    for (b, row) in rows.iter().enumerate() {
+        let single = Labels::new(vec![row.clone()], 0)?;
+        let alone = model.share(&model.encode_text(&single, Mode::Eval)?, Mode::Eval)?;
+        let alone = model.join(&alone, &single, Mode::Eval)?.logits()?;
+        let within = logits
+            .narrow(0, b, 1)?
+            .narrow(1, 0, row.len())?
+            .narrow(2, 0, row.len() + 1)?;
+        assert_close("alone", &alone, &within.contiguous()?, Tolerance::PROOF)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn text_encoder_leaves_the_speech_side_as_it_starts() -> Result<()> {
+    let (whole, _) = model(4, DType::F32)?;
+    let alone = Params::seeded(4, DType::F32, &Device::Cpu);
+    let speech = JointModel::speech_only(&config(), VOCABULARY, 0, &alone)?;
+    for (name, var) in alone.vars() {
+        let (_, other) = whole.vars().into_iter().find(|(n, _)| *n == name).unwrap();
+        assert_eq!(
+            var.flatten_all()?.to_vec1::<f32>()?,
+            other.flatten_all()?.to_vec1::<f32>()?,
+            "{name}"
+        );
+    }
+    let error = speech
+        .encode_text(&Labels::new(vec![vec![1]], 0)?, Mode::Eval)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "text encoder: this model was built without one");
+    Ok(())
+}
+
+#[test]
+fn joiner_names_a_label_outside_the_vocabulary() -> Result<()> {
+    let (_, model) = model(6, DType::F32)?;
+    let shared = encoded(&model, 1, DType::F32, &[20])?;
+    let error = model
+        .join(&shared, &Labels::new(vec![vec![1, 7]], 0)?, Mode::Eval)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "utterance 0, label 1: 7 is not a label (the vocabulary has 7 entries)"
+    );
+    Ok(())
+}

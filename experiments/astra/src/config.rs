@@ -1,0 +1,230 @@
+//! Every number of the experiment, and the only place that branches on the scale.
+
+use sandhi_audio::{FbankConfig, SpecAugmentConfig};
+use sandhi_conformer::ConformerConfig;
+use sandhi_core::Distance;
+use sandhi_lab::{Scale, Setting};
+use sandhi_model::JointConfig;
+use sandhi_text::MaskConfig;
+use sandhi_train::{AdamWConfig, Schedule, TrainerConfig};
+use serde::{Deserialize, Serialize};
+
+/// Which alignment the consistency loss runs along.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Matching {
+    /// No consistency loss.
+    Off,
+    /// Frame by frame against text upsampled by fixed repetition (JOIST).
+    Upsampled,
+    /// Along the cheapest monotonic alignment (Peyser et al.).
+    BestAlignment,
+    /// Expected over the transducer's alignments, gradient reaching them (ASTRA).
+    Learned,
+    /// The same with the alignments held.
+    Held,
+    /// −ln E exp(−D), the quantity the expected cost bounds.
+    Soft,
+}
+
+/// The pointwise distance by name.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Metric {
+    /// Mean absolute error.
+    Mae,
+    /// Mean squared error.
+    Mse,
+    /// Huber with δ = 1.
+    Huber,
+    /// One minus the cosine.
+    Cosine,
+}
+
+impl Metric {
+    pub(crate) fn distance(self) -> Distance {
+        match self {
+            Self::Mae => Distance::L1,
+            Self::Mse => Distance::SquaredL2,
+            Self::Huber => Distance::Huber { delta: 1.0 },
+            Self::Cosine => Distance::Cosine,
+        }
+    }
+}
+
+/// Where the two sides are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Placement {
+    /// At the outputs of the speech and the text encoder, as the paper prefers.
+    Encoders,
+    /// After the shared encoder.
+    Shared,
+}
+
+/// Which paired utterances train.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Paired {
+    /// All of them.
+    All,
+    /// The corpus' low-resource subset; the other transcripts are unpaired text.
+    LowResource,
+}
+
+/// What a batch may cost; see [`sandhi_corpus::BatchBudget`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Budget {
+    pub(crate) max_frames: usize,
+    pub(crate) max_cells: usize,
+    pub(crate) max_utterances: usize,
+}
+
+/// One arm, resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Which paired utterances train.
+    pub(crate) paired: Paired,
+    /// At most this many utterances of each split; 0 means all.
+    pub(crate) limit: usize,
+    /// Unpaired sentences that the corpus' grammar generates beside the transcripts left unpaired.
+    pub(crate) generated_sentences: usize,
+    /// Unpaired sentences per step; 0 injects no text.
+    pub(crate) text_batch: usize,
+    /// λ of the text-only loss (E3).
+    pub(crate) lambda_text: f64,
+    /// λ of the consistency loss (E2).
+    pub(crate) lambda_match: f64,
+    /// The consistency loss starts at zero and reaches its λ after this many steps.
+    pub(crate) match_warmup: u64,
+    /// Along which alignment.
+    pub(crate) matching: Matching,
+    /// By which distance.
+    pub(crate) metric: Metric,
+    /// After which encoder.
+    pub(crate) placement: Placement,
+    /// Text positions per label at the text encoder's input; 1 where text is not upsampled.
+    pub(crate) repeat: usize,
+    /// Speeds at which a training utterance may be heard; one is drawn per epoch.
+    pub(crate) speeds: Vec<f64>,
+    /// Labels a frame may emit in greedy decoding.
+    pub(crate) max_symbols: usize,
+    /// Paired batches.
+    pub(crate) budget: Budget,
+    /// Features.
+    pub(crate) fbank: FbankConfig,
+    /// Masks over the features.
+    pub(crate) augment: SpecAugmentConfig,
+    /// Masks over the text-only input.
+    pub(crate) mask: MaskConfig,
+    /// The network.
+    pub(crate) model: JointConfig,
+    /// The optimizer and the loop.
+    pub(crate) trainer: TrainerConfig,
+}
+
+impl Config {
+    /// The full ASTRA arm at a setting; the other arms are struct updates of it.
+    pub(crate) fn at(setting: &Setting) -> Self {
+        let an4 = setting.corpus == "an4";
+        let (steps, peak) = match (setting.scale, an4) {
+            (Scale::Smoke, _) => (40, 2e-3),
+            (Scale::Mini, false) => (1500, 2e-3),
+            (Scale::Mini, true) => (3500, 2e-3),
+            (Scale::Paper, _) => (100_000, 1e-3),
+        };
+        let smoke = setting.scale == Scale::Smoke;
+        Self {
+            paired: if an4 { Paired::All } else { Paired::LowResource },
+            limit: if smoke { 24 } else { 0 },
+            generated_sentences: if smoke { 200 } else { 4000 },
+            text_batch: if smoke { 4 } else { 12 },
+            lambda_text: 0.3,
+            lambda_match: 3.0,
+            match_warmup: steps / 5,
+            matching: Matching::Learned,
+            metric: Metric::Mae,
+            placement: Placement::Encoders,
+            repeat: 1,
+            speeds: if smoke { vec![1.0] } else { vec![0.9, 1.0, 1.1] },
+            max_symbols: 4,
+            budget: Budget {
+                max_frames: 9_600,
+                max_cells: 120_000,
+                max_utterances: 16,
+            },
+            fbank: FbankConfig::kaldi(),
+            augment: SpecAugmentConfig {
+                time_masks: 2,
+                max_time: 25,
+                max_time_fraction: 0.1,
+                freq_masks: 2,
+                max_freq: 15,
+            },
+            mask: MaskConfig { rate: 0.15, span: 2 },
+            model: Self::model(setting.scale),
+            trainer: TrainerConfig {
+                steps,
+                accumulate: 1,
+                clip_norm: Some(5.0),
+                ema_decay: if smoke { None } else { Some(0.995) },
+                log_every: if smoke { 5 } else { 20 },
+                checkpoint_every: if smoke { 10 } else { 200 },
+                keep: 2,
+                validate_every: steps / if smoke { 2 } else { 8 },
+                patience: 0,
+                non_finite_patience: 5,
+                schedule: Schedule::WarmupHoldDecay {
+                    peak,
+                    warmup: steps / 10,
+                    hold: steps * 4 / 10,
+                    total: steps,
+                    floor: peak / 50.0,
+                },
+                adam: AdamWConfig {
+                    beta1: 0.9,
+                    beta2: 0.98,
+                    eps: 1e-9,
+                    weight_decay: 0.01,
+                },
+            },
+        }
+    }
+
+    /// The paper gives blocks and LSTM layers; its widths are unknown. DEPARTURE: at scale paper the widths are those
+    /// of a Conformer of about 120 M parameters, not the 600 M that ASTRA presumably inherits from MAESTRO.
+    fn model(scale: Scale) -> JointConfig {
+        let block = |dim, heads, kernel| ConformerConfig {
+            dim,
+            heads,
+            kernel,
+            feed_forward: 4 * dim,
+            dropout: 0.1,
+        };
+        let sizes = |block: ConformerConfig, channels, speech_blocks, shared_blocks, text_blocks, width| {
+            JointConfig {
+                num_bins: 80,
+                channels,
+                block,
+                speech_blocks,
+                shared_blocks,
+                text_blocks,
+                predictor_dim: width,
+                predictor_layers: 2,
+                joiner_dim: width,
+            }
+        };
+        match scale {
+            Scale::Smoke => sizes(block(64, 2, 7), 8, 1, 1, 1, 64),
+            Scale::Mini => sizes(block(128, 4, 15), 32, 2, 2, 1, 128),
+            Scale::Paper => sizes(block(512, 8, 15), 128, 6, 18, 4, 640),
+        }
+    }
+
+    /// Whether any loss needs the text encoder.
+    pub(crate) fn uses_text(&self) -> bool {
+        self.text_batch > 0 || self.matching != Matching::Off
+    }
+}

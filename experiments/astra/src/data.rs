@@ -1,0 +1,289 @@
+//! From a corpus on disk to features and labels in memory.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use rayon::prelude::*;
+use sandhi_audio::{Fbank, Features, Waveform, normalize_utterance, spec_augment, speed};
+use sandhi_core::{Labels, Padded};
+use sandhi_corpus::{BatchBudget, Corpus, Cut, Size};
+use sandhi_lab::{Run, Setting};
+use sandhi_nn::random::{key, subkey};
+use sandhi_text::{Graphemes, NormalizeConfig, TextFrontend, Unknown, mask_spans};
+
+use crate::config::{Config, Paired};
+use crate::objective::Batch;
+use crate::plan::Plan;
+
+/// One utterance, ready to train on or to score.
+pub(crate) struct Utterance {
+    pub(crate) cut: Cut,
+    /// The transcript as the front end sees it.
+    pub(crate) text: String,
+    pub(crate) labels: Vec<u32>,
+    /// Normalised features, one per speed.
+    pub(crate) features: Vec<Features>,
+}
+
+/// Everything a run needs of its corpus.
+pub(crate) struct Data {
+    pub(crate) train: Vec<Utterance>,
+    pub(crate) dev: Vec<Utterance>,
+    pub(crate) tests: Vec<(String, Vec<Utterance>)>,
+    /// Unpaired sentences as labels.
+    pub(crate) text: Vec<Vec<u32>>,
+    pub(crate) frontend: TextFrontend,
+}
+
+/// The root of the embedded corpus: beside the workspace the binary was built from, or below the working directory.
+fn embedded_root() -> PathBuf {
+    let below = PathBuf::from("data-manifests/mini");
+    if below.is_dir() {
+        below
+    } else {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data-manifests/mini")
+    }
+}
+
+pub(crate) fn corpus(setting: &Setting) -> Result<Corpus> {
+    match (setting.corpus.as_str(), &setting.data_root) {
+        ("mini", root) => {
+            let root = root.clone().unwrap_or_else(embedded_root);
+            sandhi_corpus::mini(&root).with_context(|| format!("the mini corpus at {}", root.display()))
+        }
+        ("an4", Some(root)) => {
+            sandhi_corpus::an4(root).with_context(|| format!("the AN4 corpus at {}", root.display()))
+        }
+        ("an4", None) => bail!(
+            "the AN4 corpus is not part of this repository; say where it is with --data-root DIR (the folder that holds etc/ and wav/), and see data-manifests/an4/card.toml for where to get it"
+        ),
+        (other, _) => bail!("unknown corpus {other}; expected mini or an4"),
+    }
+}
+
+impl Data {
+    /// Reads the corpus, fits the front end to its text, and computes all features in parallel.
+    pub(crate) fn load(config: &Config, setting: &Setting, run: &mut Run) -> Result<Self> {
+        let corpus = corpus(setting)?;
+        let limit = |cuts: &[Cut]| -> Vec<Cut> {
+            let most = if config.limit == 0 {
+                cuts.len()
+            } else {
+                config.limit
+            };
+            cuts.iter().take(most).cloned().collect()
+        };
+        let paired = limit(match config.paired {
+            Paired::All => &corpus.train,
+            Paired::LowResource => &corpus.low_resource,
+        });
+        let sentences = unpaired(config, setting, &corpus, &paired);
+        let frontend = frontend(&corpus, &sentences)?;
+        let text = if config.text_batch > 0 {
+            sentences
+                .iter()
+                .map(|s| frontend.encode(s))
+                .collect::<Result<_, _>>()?
+        } else {
+            vec![]
+        };
+        if config.text_batch > 0 && sentences.is_empty() {
+            bail!(
+                "this arm injects text, but the corpus leaves none unpaired; set generated_sentences or paired"
+            );
+        }
+
+        let total = paired.len() * config.speeds.len() + limit(&corpus.dev).len();
+        let total = total
+            + corpus
+                .tests
+                .iter()
+                .map(|(_, cuts)| limit(cuts).len())
+                .sum::<usize>();
+        let bar = run.progress("features", total as u64);
+        let fbank = Fbank::new(&config.fbank)?;
+        let prepare = |cuts: Vec<Cut>, speeds: &[f64]| -> Result<Vec<Utterance>> {
+            let made = cuts.into_par_iter().map(|cut| {
+                let made = utterance(cut, speeds, &fbank, &frontend);
+                bar.inc(speeds.len() as u64);
+                made
+            });
+            made.collect()
+        };
+        let data = Self {
+            train: prepare(paired, &config.speeds)?,
+            dev: prepare(limit(&corpus.dev), &[1.0])?,
+            tests: corpus
+                .tests
+                .iter()
+                .map(|(name, cuts)| Ok((name.clone(), prepare(limit(cuts), &[1.0])?)))
+                .collect::<Result<_>>()?,
+            text,
+            frontend,
+        };
+        bar.finish();
+        let seconds: f64 = data.train.iter().map(|u| u.cut.duration).sum();
+        run.set("train_utterances", data.train.len())?;
+        run.set("train_hours", (seconds / 36.0).round() / 100.0)?;
+        run.set("unpaired_sentences", data.text.len())?;
+        run.set("vocabulary", data.frontend.vocab_size())?;
+        run.set("corpus_hash", fingerprint(&data))?;
+        Ok(data)
+    }
+}
+
+/// A hash over what is trained and scored on: ids, transcripts and feature values.
+fn fingerprint(data: &Data) -> String {
+    let splits = data
+        .tests
+        .iter()
+        .map(|(_, split)| split)
+        .chain([&data.train, &data.dev]);
+    let hash = splits.flatten().fold(0, |hash, u| {
+        let hash = subkey(
+            hash,
+            key(u.labels.len() as u64, &format!("{} {}", u.cut.id, u.text)),
+        );
+        let values = u.features[0].values.iter();
+        subkey(
+            hash,
+            values.fold(0u64, |h, v| h.rotate_left(5) ^ u64::from(v.to_bits())),
+        )
+    });
+    format!("{hash:016x}")
+}
+
+/// Transcripts of the training utterances that are left unpaired, and what the grammar generates.
+fn unpaired(config: &Config, setting: &Setting, corpus: &Corpus, paired: &[Cut]) -> Vec<String> {
+    let used: HashSet<&str> = paired.iter().map(|cut| cut.id.as_str()).collect();
+    let left = corpus
+        .train
+        .iter()
+        .filter(|cut| !used.contains(cut.id.as_str()))
+        .map(|cut| cut.text.clone());
+    let mut sentences: Vec<String> = left.collect();
+    if setting.corpus == "mini" {
+        // The text corpus is one and the same for every seed of the training.
+        let seed = 20_240_606;
+        sentences.extend(sandhi_corpus::unpaired_text(
+            seed,
+            config.generated_sentences,
+            &corpus.held_out_text(),
+        ));
+    }
+    sentences
+}
+
+fn frontend(corpus: &Corpus, sentences: &[String]) -> Result<TextFrontend> {
+    let normalize = NormalizeConfig::default();
+    let texts = corpus.train.iter().map(|cut| &cut.text).chain(sentences);
+    let texts = texts.map(|text| sandhi_text::normalize(text, &normalize));
+    let graphemes = Graphemes::train(texts, Unknown::Error)?;
+    Ok(TextFrontend::new(normalize, graphemes))
+}
+
+/// Log-mel features, each bin with mean 0 and variance 1 over the utterance.
+pub(crate) fn features(waveform: &Waveform, fbank: &Fbank) -> Result<Features> {
+    let mut features = fbank.compute(waveform)?;
+    normalize_utterance(&mut features);
+    Ok(features)
+}
+
+fn utterance(cut: Cut, speeds: &[f64], fbank: &Fbank, frontend: &TextFrontend) -> Result<Utterance> {
+    let id = cut.id.clone();
+    let make = || -> Result<Utterance> {
+        let mut waveform = Waveform::read_at(&cut.audio, fbank.config().sample_rate)?;
+        let start = (cut.start * f64::from(waveform.sample_rate)).round() as usize;
+        if start > 0 || (cut.num_samples as usize) < waveform.samples.len() {
+            let end = (start + cut.num_samples as usize).min(waveform.samples.len());
+            waveform.samples = waveform.samples[start.min(end)..end].to_vec();
+        }
+        let at = |&factor: &f64| features(&speed(&waveform, factor)?, fbank);
+        Ok(Utterance {
+            text: frontend.normalize(&cut.text),
+            labels: frontend.encode(&cut.text)?,
+            features: speeds.iter().map(at).collect::<Result<_>>()?,
+            cut,
+        })
+    };
+    make().with_context(|| format!("utterance {id}"))
+}
+
+/// Makes the batch of any step.
+pub(crate) struct Batches {
+    data: Arc<Data>,
+    config: Config,
+    seed: u64,
+    plan: Plan,
+}
+
+impl Batches {
+    pub(crate) fn new(data: Arc<Data>, config: &Config, seed: u64) -> Self {
+        let b = config.budget;
+        let budget = BatchBudget {
+            max_frames: b.max_frames,
+            max_cells: b.max_cells,
+            max_utterances: b.max_utterances,
+        };
+        let size = |u: &Utterance| {
+            u.features
+                .iter()
+                .map(|f| Size {
+                    frames: f.num_frames,
+                    labels: u.labels.len(),
+                })
+                .collect()
+        };
+        let sizes = data.train.iter().map(size).collect();
+        let plan = Plan::new(seed, budget, sizes, data.text.len());
+        Self {
+            data,
+            config: config.clone(),
+            seed,
+            plan,
+        }
+    }
+
+    pub(crate) fn batch(&mut self, step: u64) -> Result<Batch> {
+        let blank = self.data.frontend.specials().blank;
+        let draw = |purpose: &str, index: usize| subkey(subkey(key(self.seed, purpose), step), index as u64);
+        let (mut rows, mut labels) = (vec![], vec![]);
+        for choice in self.plan.paired(step)? {
+            let utterance = &self.data.train[choice.utterance];
+            let mut features = utterance.features[choice.speed].clone();
+            spec_augment(
+                &mut features,
+                &self.config.augment,
+                draw("augment", choice.utterance),
+            );
+            rows.push(features.values);
+            labels.push(utterance.labels.clone());
+        }
+        let text = match self.config.text_batch {
+            0 => None,
+            count => {
+                let chosen = self.plan.text(step, count);
+                let text: Vec<Vec<u32>> = chosen.iter().map(|&i| self.data.text[i].clone()).collect();
+                let mut masked = text.clone();
+                for (row, &i) in masked.iter_mut().zip(&chosen) {
+                    mask_spans(
+                        row,
+                        &self.config.mask,
+                        self.data.frontend.specials().mask,
+                        draw("mask", i),
+                    );
+                }
+                Some((Labels::new(text, blank)?, Labels::new(masked, blank)?))
+            }
+        };
+        let features = Padded::from_rows(&rows, self.config.fbank.num_bins, &Device::Cpu)?;
+        Ok(Batch {
+            features,
+            transcript: Labels::new(labels, blank)?,
+            text,
+        })
+    }
+}

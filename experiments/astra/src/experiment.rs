@@ -1,0 +1,293 @@
+//! The experiment: reference, arms, claims, run.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use candle_core::{DType, Device};
+use sandhi_lab::{Arm, Claim, Departure, Experiment, Reference, Run, Setting, Unknown};
+use sandhi_model::JointModel;
+use sandhi_nn::{Mode, Params};
+use sandhi_text::TextFrontend;
+use sandhi_train::{Trainer, prefetch};
+
+use crate::config::{Config, Matching, Metric, Placement};
+use crate::data::{Batches, Data};
+use crate::evaluate;
+use crate::objective::{consistency, objective};
+
+/// The text front end in a run directory.
+pub(crate) const FRONTEND: &str = "frontend.json";
+/// The chosen weights in a run directory.
+pub(crate) const WEIGHTS: &str = "checkpoints/best.safetensors";
+
+/// The paper.
+pub(crate) struct Astra;
+
+impl Experiment for Astra {
+    type Config = Config;
+
+    const REFERENCE: Reference = Reference {
+        key: "astra",
+        title: "ASTRA: Aligning Speech and Text Representations for ASR without Sampling",
+        authors: "Neeraj Gaur, Rohan Agrawal, Gary Wang, Parisa Haghani, Andrew Rosenberg, Bhuvana Ramabhadran",
+        venue: "Interspeech 2024",
+        arxiv: "2406.06664",
+        bibtex: include_str!("../paper.bib"),
+    };
+
+    fn corpora() -> &'static [&'static str] {
+        &["mini", "an4"]
+    }
+
+    fn arms(setting: &Setting) -> Result<Vec<Arm<Config>>> {
+        let astra = Config::at(setting);
+        let text = Config {
+            matching: Matching::Off,
+            lambda_match: 0.0,
+            ..astra.clone()
+        };
+        let matched = |matching| Config {
+            matching,
+            ..astra.clone()
+        };
+        let arm = |name, why, default, config| Arm {
+            name,
+            why,
+            default,
+            config,
+        };
+        Ok(vec![
+            arm(
+                "rnnt",
+                "paired speech only: what is there without text?",
+                true,
+                Config {
+                    text_batch: 0,
+                    lambda_text: 0.0,
+                    ..text.clone()
+                },
+            ),
+            arm(
+                "text",
+                "text injection without consistency: does unpaired text help by itself?",
+                true,
+                text,
+            ),
+            arm(
+                "upsampled",
+                "consistency against text repeated a fixed number of times, the JOIST baseline",
+                true,
+                Config {
+                    repeat: 2,
+                    ..matched(Matching::Upsampled)
+                },
+            ),
+            arm(
+                "astra",
+                "expected cost under the transducer's own alignments",
+                true,
+                astra.clone(),
+            ),
+            arm(
+                "best-alignment",
+                "consistency along the cheapest alignment (Peyser et al.)",
+                false,
+                matched(Matching::BestAlignment),
+            ),
+            arm(
+                "astra-held",
+                "unknown in the paper: does gradient reach the alignment? here it does not",
+                false,
+                matched(Matching::Held),
+            ),
+            arm(
+                "astra-mse",
+                "the paper tried MAE and MSE and kept MAE",
+                false,
+                Config {
+                    metric: Metric::Mse,
+                    ..astra.clone()
+                },
+            ),
+            arm(
+                "astra-shared",
+                "the paper found the loss better before the shared encoder; here it is after",
+                false,
+                Config {
+                    placement: Placement::Shared,
+                    ..astra.clone()
+                },
+            ),
+            arm(
+                "astra-soft",
+                "unknown in the paper: which quantity is bounded? here -ln E exp(-D)",
+                false,
+                matched(Matching::Soft),
+            ),
+        ])
+    }
+
+    fn claims(setting: &Setting) -> Vec<Claim> {
+        let split = |name: &'static str, embedded: &'static str| {
+            if setting.corpus == "mini" { embedded } else { name }
+        };
+        let common = split("test/wer", "test-common/wer");
+        let rare = split("test/wer", "test-rare/wer");
+        let claim = |source, statement, metric, better, worse| Claim {
+            source,
+            statement,
+            metric,
+            better,
+            worse,
+        };
+        vec![
+            claim(
+                "abstract",
+                "text injection with ASTRA lowers the error rate",
+                common,
+                "astra",
+                "rnnt",
+            ),
+            claim(
+                "section 1",
+                "unpaired text helps on words the paired speech lacks",
+                rare,
+                "text",
+                "rnnt",
+            ),
+            claim(
+                "abstract",
+                "ASTRA needs no upsampling: it is at least as good as fixed repetition",
+                rare,
+                "astra",
+                "upsampled",
+            ),
+            claim(
+                "section 3",
+                "consistency adds to text injection",
+                rare,
+                "astra",
+                "text",
+            ),
+            claim(
+                "section 5",
+                "the loss is better before the shared encoder",
+                common,
+                "astra",
+                "astra-shared",
+            ),
+            claim(
+                "section 5",
+                "MAE is better than MSE",
+                common,
+                "astra",
+                "astra-mse",
+            ),
+        ]
+    }
+
+    fn departures() -> Vec<Departure> {
+        let d = |what, why| Departure { what, why };
+        vec![
+            d(
+                "no BEST-RQ pre-training on unpaired speech",
+                "the corpora of this scale have no unpaired speech to speak of",
+            ),
+            d(
+                "a model of about 2 M parameters in place of some 600 M",
+                "two cores and minutes",
+            ),
+            d(
+                "layer norm in place of batch norm in the convolution module",
+                "an utterance's result must not depend on its batch",
+            ),
+            d(
+                "characters of one language in place of 102 languages of FLEURS",
+                "the embedded corpus is English speech",
+            ),
+            d(
+                "the last weights are a moving average (EMA)",
+                "short trainings end less noisily",
+            ),
+        ]
+    }
+
+    fn unknowns() -> Vec<Unknown> {
+        let u = |what, reading| Unknown { what, reading };
+        vec![
+            u(
+                "whether gradient reaches the alignment",
+                "arm astra (it does) against astra-held",
+            ),
+            u(
+                "which quantity the loss bounds",
+                "arm astra (expected cost) against astra-soft",
+            ),
+            u(
+                "whether the loss is divided by the number of labels",
+                "it is; lambda_match scales it",
+            ),
+            u(
+                "loss weights and their schedule",
+                "fields lambda_text, lambda_match, match_warmup, chosen on dev",
+            ),
+            u(
+                "masking of the text-only input",
+                "field mask: spans over 15 % of the labels, as in JOIST",
+            ),
+            u("widths of all layers", "field model; marked as decisions"),
+        ]
+    }
+
+    fn run(config: &Config, setting: &Setting, run: &mut Run) -> Result<()> {
+        let data = Arc::new(Data::load(config, setting, run)?);
+        data.frontend.save(run.dir().join(FRONTEND))?;
+        let params = Params::seeded(run.seed(), DType::F32, &Device::Cpu);
+        let model = build(config, &data.frontend, &params)?;
+        run.set("parameters", params.num_values())?;
+
+        let (matching, seed) = (consistency(config), run.seed());
+        let mut source = Batches::new(data.clone(), config, seed);
+        let mut batches = prefetch(2, move |step| source.batch(step), 1);
+        let mut trainer = Trainer::new(&params, config.trainer.clone())?;
+        let outcome = trainer.fit(
+            run,
+            |micro| -> Result<_> {
+                // Every part of an accumulated step is a batch of its own.
+                let index = (micro.step - 1) * micro.parts as u64 + micro.part as u64 + 1;
+                let mode = Mode::Train { seed, step: index };
+                let matching = matching.as_deref().map(|m| m as &dyn sandhi_core::Consistency);
+                Ok(objective(
+                    config,
+                    matching,
+                    &model,
+                    &batches.get(index)?,
+                    mode,
+                    micro.step,
+                )?)
+            },
+            |step, run| -> Result<f64> {
+                let rate = evaluate::dev_error_rate(config, &model, &data)?;
+                run.log(step, "dev", &[("wer", rate)])?;
+                Ok(rate)
+            },
+        )?;
+        if let Some(best) = outcome.best {
+            run.set("best_dev_wer", best.metric)?;
+            run.set("best_step", best.step)?;
+        }
+        run.set("skipped_steps", outcome.skipped)?;
+        evaluate::test(config, &model, &data, run)?;
+        evaluate::alignment(config, &model, &data, run)
+    }
+}
+
+/// The model of an arm: only what its losses reach, so that no parameter stays untrained without a word.
+pub(crate) fn build(config: &Config, frontend: &TextFrontend, params: &Params) -> Result<JointModel> {
+    let (vocabulary, blank) = (frontend.vocab_size(), frontend.specials().blank);
+    Ok(if config.uses_text() {
+        JointModel::new(&config.model, vocabulary, blank, params)?
+    } else {
+        JointModel::speech_only(&config.model, vocabulary, blank, params)?
+    })
+}

@@ -1,0 +1,64 @@
+//! Transcribing files with a trained run.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device};
+use sandhi_audio::{Fbank, Waveform};
+use sandhi_model::JointModel;
+use sandhi_nn::Params;
+use sandhi_text::TextFrontend;
+
+use crate::config::Config;
+use crate::data::features;
+use crate::evaluate::{recognise, single, text_of};
+use crate::experiment::{FRONTEND, WEIGHTS, build};
+
+/// Prints one line per file: its path, a tab, the transcript. A file that cannot be read is reported and the others go
+/// on; the command then fails at the end.
+pub(crate) fn transcribe(run: &Path, files: &[PathBuf]) -> Result<()> {
+    let (config, frontend, model) = load(run)?;
+    let fbank = Fbank::new(&config.fbank)?;
+    let mut failed = 0;
+    for file in files {
+        let text = || -> Result<String> {
+            let waveform = Waveform::read_at(file, config.fbank.sample_rate)?;
+            let hypotheses = recognise(&config, &model, &single(&features(&waveform, &fbank)?)?)?;
+            text_of(&frontend, &hypotheses[0])
+        };
+        match text() {
+            Ok(text) => writeln!(std::io::stdout(), "{}\t{text}", file.display())?,
+            Err(error) => {
+                failed += 1;
+                writeln!(std::io::stderr(), "error: {}: {error:#}", file.display())?;
+            }
+        }
+    }
+    anyhow::ensure!(
+        failed == 0,
+        "{failed} of {} files could not be transcribed",
+        files.len()
+    );
+    Ok(())
+}
+
+fn load(run: &Path) -> Result<(Config, TextFrontend, JointModel)> {
+    let path = run.join("config.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!(
+            "{} is not a run directory: cannot read {}",
+            run.display(),
+            path.display()
+        )
+    })?;
+    let config: Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+    let frontend = TextFrontend::load(run.join(FRONTEND))?;
+    let params = Params::seeded(0, DType::F32, &Device::Cpu);
+    let model = build(&config, &frontend, &params)?;
+    let weights = run.join(WEIGHTS);
+    params
+        .load(&weights)
+        .with_context(|| format!("{}: is the run finished?", weights.display()))?;
+    Ok((config, frontend, model))
+}
