@@ -54,7 +54,7 @@ impl Moves {
         Ok(match self {
             Moves::EveryLabel => by_label(0).map(|(u, t)| (t, u)).collect(),
             Moves::EveryLabelStrict => by_label(1).map(|(u, t)| (t, u)).collect(),
-            Moves::EveryFrame => monotone(frames, labels, 0, |t, u| cost(t, u))
+            Moves::EveryFrame => monotone(frames, labels, 0, cost)
                 .into_iter()
                 .enumerate()
                 .collect(),
