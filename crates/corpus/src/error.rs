@@ -134,14 +134,6 @@ pub enum Error {
         /// Which limit.
         what: &'static str,
     },
-    /// The grammar did not find as many new sentences as were asked for.
-    #[error("unpaired text: expected {expected} distinct sentences, found {found}")]
-    TooFewSentences {
-        /// How many were asked for.
-        expected: usize,
-        /// How many there are.
-        found: usize,
-    },
 }
 
 impl Error {
