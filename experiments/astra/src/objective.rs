@@ -116,3 +116,105 @@ pub(crate) fn objective(
     }
     Ok(loss)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+    use sandhi_lab::{Experiment, Scale, Setting};
+    use sandhi_nn::Params;
+
+    use super::*;
+    use crate::experiment::Astra;
+
+    const VOCABULARY: usize = 12;
+
+    fn batch() -> Batch {
+        let wave = |n: usize, k: f32| {
+            (0..n * 80)
+                .map(|i| (i as f32 * 0.37 * k).sin())
+                .collect::<Vec<f32>>()
+        };
+        let features = Padded::from_rows(&[wave(60, 1.0), wave(43, 2.0)], 80, &Device::Cpu).unwrap();
+        let labels = |rows: &[&[u32]]| Labels::new(rows.iter().map(|r| r.to_vec()).collect(), 0).unwrap();
+        let transcript = labels(&[&[5, 6, 7, 6], &[8, 9]]);
+        Batch {
+            features,
+            transcript,
+            text: Some((labels(&[&[6, 10, 7]]), labels(&[&[6, 4, 7]]))),
+        }
+    }
+
+    /// Every arm's objective with the parameters of its model, all from the same seed.
+    fn arms() -> Vec<(&'static str, Config, Params, JointModel)> {
+        let arms = Astra::arms(&Setting::embedded(Scale::Smoke)).unwrap();
+        let make = |arm: sandhi_lab::Arm<Config>| {
+            let params = Params::seeded(1, DType::F32, &Device::Cpu);
+            let model = if arm.config.uses_text() {
+                JointModel::new(&arm.config.model, VOCABULARY, 0, &params).unwrap()
+            } else {
+                JointModel::speech_only(&arm.config.model, VOCABULARY, 0, &params).unwrap()
+            };
+            (arm.name, arm.config, params, model)
+        };
+        arms.into_iter().map(make).collect()
+    }
+
+    fn loss_of(config: &Config, model: &JointModel, mode: Mode) -> Ledger {
+        let mut batch = batch();
+        if config.text_batch == 0 {
+            batch.text = None;
+        }
+        let matching = consistency(config);
+        let matching = matching.as_deref().map(|m| m as &dyn Consistency);
+        objective(config, matching, model, &batch, mode, config.match_warmup).unwrap()
+    }
+
+    #[test]
+    fn objective_reaches_every_parameter_in_every_arm() {
+        for (name, config, params, model) in arms() {
+            let loss = loss_of(&config, &model, Mode::Train { seed: 1, step: 1 });
+            let grads = loss.total().unwrap().backward().unwrap();
+            for (parameter, var) in params.vars() {
+                let gradient = grads
+                    .get(&var)
+                    .unwrap_or_else(|| panic!("{name}: {parameter} has no gradient"));
+                let size = gradient
+                    .abs()
+                    .unwrap()
+                    .sum_all()
+                    .unwrap()
+                    .to_scalar::<f32>()
+                    .unwrap();
+                assert!(size.is_finite() && size > 0.0, "{name}: {parameter}: {size}");
+            }
+        }
+    }
+
+    /// min D ≤ −ln E exp(−D) ≤ E D, three losses on the same weights and batch.
+    #[test]
+    fn consistency_losses_of_the_arms_keep_their_order() {
+        let value = |arm: &str| {
+            let (_, config, _, model) = arms().into_iter().find(|(name, ..)| *name == arm).unwrap();
+            let values = loss_of(&config, &model, Mode::Eval).values().unwrap();
+            values
+                .into_iter()
+                .find(|(name, _)| *name == "consistency")
+                .unwrap()
+                .1
+        };
+        let (best, soft, expected) = (value("best-alignment"), value("astra-soft"), value("astra"));
+        assert!(
+            best > 0.0 && best <= soft && soft <= expected,
+            "{best} {soft} {expected}"
+        );
+        assert!((value("astra-held") - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn arms_survive_their_configuration_files() {
+        for (name, config, ..) in arms() {
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<Config>(&text).unwrap(), config, "{name}");
+        }
+    }
+}
