@@ -1,1 +1,27 @@
 #![doc = include_str!("../README.md")]
+
+mod adamw;
+mod average;
+mod checkpoint;
+mod config;
+mod error;
+mod gradients;
+mod inplace;
+mod prefetch;
+mod schedule;
+mod signals;
+mod stack;
+mod state;
+mod tensors;
+mod trainer;
+mod window;
+
+pub use adamw::{AdamW, AdamWConfig};
+pub use average::Average;
+pub use config::TrainerConfig;
+pub use error::{Error, Result};
+pub use gradients::{Gradients, clip_global_norm};
+pub use prefetch::{Prefetch, prefetch};
+pub use schedule::Schedule;
+pub use stack::with_stack;
+pub use trainer::{Best, Micro, Outcome, Trainer, Weights};
