@@ -132,7 +132,7 @@ impl Config {
         let (steps, peak) = match (setting.scale, an4) {
             (Scale::Smoke, _) => (40, 2e-3),
             (Scale::Mini, false) => (1200, 2e-3),
-            (Scale::Mini, true) => (2000, 2e-3),
+            (Scale::Mini, true) => (1600, 2e-3),
             (Scale::Paper, _) => (100_000, 1e-3),
         };
         let smoke = setting.scale == Scale::Smoke;
