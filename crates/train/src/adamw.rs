@@ -31,15 +31,31 @@ impl AdamWConfig {
     pub(crate) fn check(&self) -> Result<()> {
         let unit = 0.0..1.0;
         let fields = [
-            ("adam.beta1", unit.contains(&self.beta1), "a value in 0..1", self.beta1),
-            ("adam.beta2", unit.contains(&self.beta2), "a value in 0..1", self.beta2),
+            (
+                "adam.beta1",
+                unit.contains(&self.beta1),
+                "a value in 0..1",
+                self.beta1,
+            ),
+            (
+                "adam.beta2",
+                unit.contains(&self.beta2),
+                "a value in 0..1",
+                self.beta2,
+            ),
             ("adam.eps", self.eps > 0.0, "a positive value", self.eps),
-            ("adam.weight_decay", self.weight_decay >= 0.0, "a value of 0 or more", self.weight_decay),
+            (
+                "adam.weight_decay",
+                self.weight_decay >= 0.0,
+                "a value of 0 or more",
+                self.weight_decay,
+            ),
         ];
         match fields.iter().find(|(_, good, _, _)| !good) {
-            Some((field, _, expected, got)) => {
-                Err(Error::Config { field, why: format!("expected {expected}, got {got}") })
-            }
+            Some((field, _, expected, got)) => Err(Error::Config {
+                field,
+                why: format!("expected {expected}, got {got}"),
+            }),
             None => Ok(()),
         }
     }
@@ -92,10 +108,22 @@ impl AdamW {
         config.check()?;
         let slot = |var: Var| {
             let zeros = vec![0.0; var.elem_count()];
-            Slot { var, first: zeros.clone(), second: zeros }
+            Slot {
+                var,
+                first: zeros.clone(),
+                second: zeros,
+            }
         };
-        let slots = params.vars().into_iter().map(|(name, var)| (name, slot(var))).collect();
-        Ok(Self { config, slots, updates: 0 })
+        let slots = params
+            .vars()
+            .into_iter()
+            .map(|(name, var)| (name, slot(var)))
+            .collect();
+        Ok(Self {
+            config,
+            slots,
+            updates: 0,
+        })
     }
 
     /// The number of updates so far.
@@ -115,26 +143,44 @@ impl AdamW {
     /// [`Error::Tensor`] if a variable is not f32 on the CPU.
     pub fn step(&mut self, gradients: &Gradients, lr: f64) -> Result<()> {
         self.updates += 1;
-        let AdamWConfig { beta1, beta2, eps, weight_decay } = self.config;
+        let AdamWConfig {
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+        } = self.config;
         // Corrections in f64: at β₂ = 0.999 the first ones would lose half their digits in f32.
         let power = |beta: f64| 1.0 - beta.powf(self.updates as f64);
         let rate = (lr / power(beta1)) as f32;
         let root = power(beta2).sqrt().recip() as f32;
-        let (b1, c1, b2, c2) = (beta1 as f32, (1.0 - beta1) as f32, beta2 as f32, (1.0 - beta2) as f32);
+        let (b1, c1, b2, c2) = (
+            beta1 as f32,
+            (1.0 - beta1) as f32,
+            beta2 as f32,
+            (1.0 - beta2) as f32,
+        );
         let eps = eps as f32;
         for (name, Slot { var, first, second }) in &mut self.slots {
-            let Some(gradient) = gradients.get(name) else { continue };
-            let keep = if var.rank() >= 2 { (1.0 - lr * weight_decay) as f32 } else { 1.0 };
+            let Some(gradient) = gradients.get(name) else {
+                continue;
+            };
+            let keep = if var.rank() >= 2 {
+                (1.0 - lr * weight_decay) as f32
+            } else {
+                1.0
+            };
             edit(var, |values| {
                 let pieces = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
                 let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
-                pieces.zip(moments).for_each(|((values, gradient), (first, second))| {
-                    for (((p, &g), m), v) in values.iter_mut().zip(gradient).zip(first).zip(second) {
-                        *m = b1 * *m + c1 * g;
-                        *v = b2 * *v + c2 * (g * g);
-                        *p = keep * *p - rate * *m / (v.sqrt() * root + eps);
-                    }
-                });
+                pieces
+                    .zip(moments)
+                    .for_each(|((values, gradient), (first, second))| {
+                        for (((p, &g), m), v) in values.iter_mut().zip(gradient).zip(first).zip(second) {
+                            *m = b1 * *m + c1 * g;
+                            *v = b2 * *v + c2 * (g * g);
+                            *p = keep * *p - rate * *m / (v.sqrt() * root + eps);
+                        }
+                    });
             })?;
         }
         Ok(())
@@ -147,9 +193,15 @@ impl AdamW {
     /// [`Error::Corrupt`] if they cannot be serialized.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         let arrays = self.slots.iter().flat_map(|(name, slot)| {
-            let array = |values| Array { shape: slot.var.dims().to_vec(), values };
+            let array = |values| Array {
+                shape: slot.var.dims().to_vec(),
+                values,
+            };
             let first = (format!("first/{name}"), array(slot.first.as_slice().into()));
-            [first, (format!("second/{name}"), array(slot.second.as_slice().into()))]
+            [
+                first,
+                (format!("second/{name}"), array(slot.second.as_slice().into())),
+            ]
         });
         to_bytes(arrays, Some(("updates", self.updates.to_string())))
     }
@@ -169,12 +221,18 @@ impl AdamW {
                 Some(array) if array.shape == slot.var.dims() => Ok(array.values.into_owned()),
                 Some(array) => {
                     let (expected, got) = (slot.var.dims(), array.shape);
-                    Err(Error::corrupt(path, format!("{moment}/{name}: expected {expected:?}, got {got:?}")))
+                    Err(Error::corrupt(
+                        path,
+                        format!("{moment}/{name}: expected {expected:?}, got {got:?}"),
+                    ))
                 }
                 None => Err(Error::corrupt(path, format!("{moment}/{name} is missing"))),
             }
         };
-        let moments = self.slots.iter().map(|(name, slot)| Ok((take("first", name, slot)?, take("second", name, slot)?)));
+        let moments = self
+            .slots
+            .iter()
+            .map(|(name, slot)| Ok((take("first", name, slot)?, take("second", name, slot)?)));
         let moments = moments.collect::<Result<Vec<_>>>()?;
         if let Some(name) = arrays.keys().next() {
             return Err(Error::corrupt(path, format!("{name} is unknown")));
@@ -194,7 +252,12 @@ mod tests {
     use candle_nn::optim::{Optimizer, ParamsAdamW};
     use sandhi_nn::Init;
 
-    const CONFIG: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-9, weight_decay: 0.1 };
+    const CONFIG: AdamWConfig = AdamWConfig {
+        beta1: 0.9,
+        beta2: 0.98,
+        eps: 1e-9,
+        weight_decay: 0.1,
+    };
 
     fn model(seed: u64) -> (Params, Tensor, Tensor) {
         let params = Params::seeded(seed, DType::F32, &Device::Cpu);
@@ -203,24 +266,38 @@ mod tests {
         (params, weight, bias)
     }
 
-    /// (Σ w⁴ − step Σ b), whose gradients change with the weights and the step.
+    /// Σ (w + 2)² − step Σ b, whose gradients change with the weights and the step. None is near zero, where Adam turns
+    /// the last digit of a gradient into a whole step.
     fn loss(weight: &Tensor, bias: &Tensor, step: u64) -> Tensor {
-        let fourth = weight.sqr().unwrap().sqr().unwrap().sum_all().unwrap();
-        (fourth - (bias.sum_all().unwrap() * step as f64).unwrap()).unwrap()
+        let square = (weight + 2.0).unwrap().sqr().unwrap().sum_all().unwrap();
+        (square - (bias.sum_all().unwrap() * step as f64).unwrap()).unwrap()
     }
 
-    fn train(params: &Params, weight: &Tensor, bias: &Tensor, adam: &mut AdamW, steps: std::ops::RangeInclusive<u64>) {
+    fn train(
+        params: &Params,
+        weight: &Tensor,
+        bias: &Tensor,
+        adam: &mut AdamW,
+        steps: std::ops::RangeInclusive<u64>,
+    ) {
         let mut gradients = Gradients::new(params).unwrap();
         for step in steps {
             gradients.clear();
-            gradients.add(&loss(weight, bias, step).backward().unwrap()).unwrap();
+            gradients
+                .add(&loss(weight, bias, step).backward().unwrap())
+                .unwrap();
             adam.step(&gradients, 1e-2).unwrap();
         }
     }
 
     fn bits(params: &Params) -> Vec<u32> {
         let values = |var: Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        params.vars().into_iter().flat_map(|(_, var)| values(var)).map(f32::to_bits).collect()
+        params
+            .vars()
+            .into_iter()
+            .flat_map(|(_, var)| values(var))
+            .map(f32::to_bits)
+            .collect()
     }
 
     #[test]
@@ -231,7 +308,13 @@ mod tests {
 
         // candle decays all its variables, so that ours of rank 1 go to an optimizer without decay.
         let (theirs, weight, bias) = model(7);
-        let of = |weight_decay| ParamsAdamW { lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-9, weight_decay };
+        let of = |weight_decay| ParamsAdamW {
+            lr: 1e-2,
+            beta1: 0.9,
+            beta2: 0.98,
+            eps: 1e-9,
+            weight_decay,
+        };
         let vars: BTreeMap<String, Var> = theirs.vars().into_iter().collect();
         let mut matrices = candle_nn::AdamW::new(vec![vars["weight"].clone()], of(0.1)).unwrap();
         let mut vectors = candle_nn::AdamW::new(vec![vars["bias"].clone()], of(0.0)).unwrap();
@@ -251,7 +334,13 @@ mod tests {
     #[test]
     fn adamw_restored_continues_with_the_same_bits() {
         let (straight, weight, bias) = model(3);
-        train(&straight, &weight, &bias, &mut AdamW::new(&straight, CONFIG).unwrap(), 1..=9);
+        train(
+            &straight,
+            &weight,
+            &bias,
+            &mut AdamW::new(&straight, CONFIG).unwrap(),
+            1..=9,
+        );
 
         let (params, weight, bias) = model(3);
         let mut before = AdamW::new(&params, CONFIG).unwrap();
@@ -267,10 +356,19 @@ mod tests {
     #[test]
     fn adamw_has_the_same_bits_for_any_thread_count() {
         let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             pool.install(|| {
                 let (params, weight, bias) = model(5);
-                train(&params, &weight, &bias, &mut AdamW::new(&params, CONFIG).unwrap(), 1..=5);
+                train(
+                    &params,
+                    &weight,
+                    &bias,
+                    &mut AdamW::new(&params, CONFIG).unwrap(),
+                    1..=5,
+                );
                 bits(&params)
             })
         };
@@ -284,9 +382,18 @@ mod tests {
         let other = Params::seeded(1, DType::F32, &Device::Cpu);
         other.get("weight", &[2, 2], Init::Zeros).unwrap();
         let mut adam = AdamW::new(&other, CONFIG).unwrap();
-        let error = adam.restore(&saved, Path::new("optimizer.safetensors")).unwrap_err();
-        assert!(error.to_string().contains("first/weight: expected [2, 2], got [300, 120]"), "{error}");
-        let error = adam.restore(&saved[..saved.len() / 2], Path::new("optimizer.safetensors")).unwrap_err();
+        let error = adam
+            .restore(&saved, Path::new("optimizer.safetensors"))
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("first/weight: expected [2, 2], got [300, 120]"),
+            "{error}"
+        );
+        let error = adam
+            .restore(&saved[..saved.len() / 2], Path::new("optimizer.safetensors"))
+            .unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     }
 
@@ -295,10 +402,21 @@ mod tests {
         let (params, weight, bias) = model(2);
         let (start, ..) = model(2);
         let mut gradients = Gradients::new(&params).unwrap();
-        gradients.add(&weight.sqr().unwrap().sum_all().unwrap().backward().unwrap()).unwrap();
-        AdamW::new(&params, CONFIG).unwrap().step(&gradients, 0.1).unwrap();
+        gradients
+            .add(&weight.sqr().unwrap().sum_all().unwrap().backward().unwrap())
+            .unwrap();
+        AdamW::new(&params, CONFIG)
+            .unwrap()
+            .step(&gradients, 0.1)
+            .unwrap();
         let start = start.snapshot().unwrap();
-        assert_eq!(bias.to_vec1::<f32>().unwrap(), start["bias"].to_vec1::<f32>().unwrap());
-        assert_ne!(weight.to_vec2::<f32>().unwrap(), start["weight"].to_vec2::<f32>().unwrap());
+        assert_eq!(
+            bias.to_vec1::<f32>().unwrap(),
+            start["bias"].to_vec1::<f32>().unwrap()
+        );
+        assert_ne!(
+            weight.to_vec2::<f32>().unwrap(),
+            start["weight"].to_vec2::<f32>().unwrap()
+        );
     }
 }

@@ -43,14 +43,21 @@ impl Average {
     /// [`Error::Config`] unless the decay is in 0..1; [`Error::Tensor`] if a variable is not f32 on the CPU.
     pub fn new(params: &Params, decay: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&decay) {
-            return Err(Error::Config { field: "ema_decay", why: format!("expected a value in 0..1, got {decay}") });
+            return Err(Error::Config {
+                field: "ema_decay",
+                why: format!("expected a value in 0..1, got {decay}"),
+            });
         }
         let slot = |(name, var): (String, Var)| {
             let mean = var.flatten_all()?.to_vec1::<f32>()?;
             Ok((name, Slot { var, mean }))
         };
         let slots = params.vars().into_iter().map(slot).collect::<Result<_>>()?;
-        Ok(Self { decay, slots, updates: 0 })
+        Ok(Self {
+            decay,
+            slots,
+            updates: 0,
+        })
     }
 
     /// Moves the average toward the variables.
@@ -64,9 +71,13 @@ impl Average {
         let share = (1.0 - self.decay.min((1.0 + n) / (10.0 + n))) as f32;
         for Slot { var, mean } in self.slots.values_mut() {
             edit(var, |values| {
-                mean.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK)).for_each(|(mean, values)| {
-                    mean.iter_mut().zip(values).for_each(|(e, &p)| *e += share * (p - *e));
-                });
+                mean.par_chunks_mut(CHUNK)
+                    .zip(values.par_chunks(CHUNK))
+                    .for_each(|(mean, values)| {
+                        mean.iter_mut()
+                            .zip(values)
+                            .for_each(|(e, &p)| *e += share * (p - *e));
+                    });
             })?;
         }
         Ok(())
@@ -90,7 +101,10 @@ impl Average {
     ///
     /// [`Error::Corrupt`] if they cannot be serialized.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
-        let array = |slot: &'_ Slot| Array { shape: slot.var.dims().to_vec(), values: slot.mean.clone().into() };
+        let array = |slot: &'_ Slot| Array {
+            shape: slot.var.dims().to_vec(),
+            values: slot.mean.clone().into(),
+        };
         let arrays = self.slots.iter().map(|(name, slot)| (name.clone(), array(slot)));
         to_bytes(arrays, Some(("updates", self.updates.to_string())))
     }
@@ -104,9 +118,13 @@ impl Average {
         let (arrays, about) = from_bytes(bytes, path)?;
         let updates = about.get("updates").and_then(|n| n.parse().ok());
         let updates = updates.ok_or_else(|| Error::corrupt(path, "the number of updates is missing"))?;
-        let fits = |(name, slot): (&String, &Slot)| arrays.get(name).is_some_and(|a| a.shape == slot.var.dims());
+        let fits =
+            |(name, slot): (&String, &Slot)| arrays.get(name).is_some_and(|a| a.shape == slot.var.dims());
         if arrays.len() != self.slots.len() || !self.slots.iter().all(fits) {
-            return Err(Error::corrupt(path, "it is not the average of this model's variables"));
+            return Err(Error::corrupt(
+                path,
+                "it is not the average of this model's variables",
+            ));
         }
         for (slot, array) in self.slots.values_mut().zip(arrays.into_values()) {
             slot.mean = array.values.into_owned();
@@ -124,7 +142,8 @@ mod tests {
 
     fn set(params: &Params, value: f32) {
         for (_, var) in params.vars() {
-            var.set(&Tensor::full(value, var.dims(), &Device::Cpu).unwrap()).unwrap();
+            var.set(&Tensor::full(value, var.dims(), &Device::Cpu).unwrap())
+                .unwrap();
         }
     }
 

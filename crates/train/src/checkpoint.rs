@@ -60,7 +60,11 @@ impl Store {
     /// Opens the directory of the checkpoints and removes what a kill left unfinished.
     pub(crate) fn open(dir: PathBuf, keep: usize) -> Result<Self> {
         fs::create_dir_all(&dir).map_err(Error::io("cannot create", &dir))?;
-        let store = Self { dir, keep, write: write_synced };
+        let store = Self {
+            dir,
+            keep,
+            write: write_synced,
+        };
         for path in store.paths()? {
             if path.extension().is_some_and(|extension| extension == "tmp") {
                 remove(&path).map_err(Error::io("cannot remove", &path))?;
@@ -77,7 +81,12 @@ impl Store {
     /// Writes the checkpoint of a step, then drops the oldest ones beyond the number to keep.
     ///
     /// `linked` is a file that stays as it is for good (it is only ever replaced by renaming): it costs no space twice.
-    pub(crate) fn save(&self, step: u64, files: &[(&str, Vec<u8>)], linked: Option<(&str, &Path)>) -> Result<()> {
+    pub(crate) fn save(
+        &self,
+        step: u64,
+        files: &[(&str, Vec<u8>)],
+        linked: Option<(&str, &Path)>,
+    ) -> Result<()> {
         let dir = self.dir.join(name_of(step));
         let beside = dir.with_extension("tmp");
         self.fill(&beside, files, linked)
@@ -105,7 +114,11 @@ impl Store {
                         remove(&aside)
                             .and_then(|()| fs::rename(&dir, &aside))
                             .map_err(Error::io("cannot set aside", &dir))?;
-                        warn(&format!("{error}; set aside as {}, using {}", aside.display(), found.dir.display()));
+                        warn(&format!(
+                            "{error}; set aside as {}, using {}",
+                            aside.display(),
+                            found.dir.display()
+                        ));
                     }
                     return Ok(Some(found));
                 }
@@ -115,13 +128,23 @@ impl Store {
         if broken.is_empty() {
             return Ok(None);
         }
-        let reasons = broken.iter().map(|(_, error)| error.to_string()).collect::<Vec<_>>().join("; ");
-        Err(Error::NoCheckpoint { dir: self.dir.clone(), num: broken.len(), reasons })
+        let reasons = broken
+            .iter()
+            .map(|(_, error)| error.to_string())
+            .collect::<Vec<_>>()
+            .join("; ");
+        Err(Error::NoCheckpoint {
+            dir: self.dir.clone(),
+            num: broken.len(),
+            reasons,
+        })
     }
 
     fn fill(&self, dir: &Path, files: &[(&str, Vec<u8>)], linked: Option<(&str, &Path)>) -> Result<()> {
         fs::create_dir(dir).map_err(Error::io("cannot create", dir))?;
-        let mut manifest = Manifest { files: BTreeMap::new() };
+        let mut manifest = Manifest {
+            files: BTreeMap::new(),
+        };
         for (name, bytes) in files {
             let path = dir.join(name);
             (self.write)(&path, bytes).map_err(Error::io("cannot write", path))?;
@@ -145,8 +168,11 @@ impl Store {
     /// The checkpoints by step, oldest first.
     fn list(&self) -> Result<Vec<(u64, PathBuf)>> {
         let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
-        let mut found: Vec<(u64, PathBuf)> =
-            self.paths()?.into_iter().filter_map(|path| Some((step(&path)?, path))).collect();
+        let mut found: Vec<(u64, PathBuf)> = self
+            .paths()?
+            .into_iter()
+            .filter_map(|path| Some((step(&path)?, path)))
+            .collect();
         found.sort();
         Ok(found)
     }
@@ -165,7 +191,8 @@ fn name_of(step: u64) -> String {
 fn verify(dir: &Path) -> Result<Found> {
     let path = dir.join(MANIFEST);
     let text = fs::read(&path).map_err(Error::io("cannot read", &path))?;
-    let manifest: Manifest = toml::from_slice(&text).map_err(|error| Error::corrupt(&path, error.to_string()))?;
+    let manifest: Manifest =
+        toml::from_slice(&text).map_err(|error| Error::corrupt(&path, error.to_string()))?;
     let mut files = BTreeMap::new();
     for (name, expected) in manifest.files {
         let path = dir.join(&name);
@@ -180,12 +207,21 @@ fn verify(dir: &Path) -> Result<Found> {
         }
         files.insert(name, bytes);
     }
-    Ok(Found { dir: dir.to_owned(), files })
+    Ok(Found {
+        dir: dir.to_owned(),
+        files,
+    })
 }
 
 fn entry(bytes: &[u8]) -> Entry {
-    let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    Entry { bytes: bytes.len() as u64, sha256 }
+    let sha256 = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Entry {
+        bytes: bytes.len() as u64,
+        sha256,
+    }
 }
 
 /// Renames a finished directory to its name, in exchange for one that is there already.
@@ -205,7 +241,11 @@ fn put_in_place(beside: &Path, dir: &Path) -> io::Result<()> {
 
 /// Removes a file or a directory; there may be none.
 fn remove(path: &Path) -> io::Result<()> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -283,7 +323,10 @@ mod tests {
             damage(&store.path("step-00000020"));
             let (content, warnings) = newest(&store);
             assert_eq!(content.as_deref(), Some("of step 10"));
-            assert!(warnings.len() == 1 && warnings[0].contains("step-00000020"), "{warnings:?}");
+            assert!(
+                warnings.len() == 1 && warnings[0].contains("step-00000020"),
+                "{warnings:?}"
+            );
             assert_eq!(names(&store), ["step-00000010", "step-00000020.corrupt"]);
             // The damaged one does not count among those that are kept.
             save(&store, 20).unwrap();
@@ -331,11 +374,17 @@ mod tests {
         save(&store, 15).unwrap();
         // The first file gets through; the second meets a device that is always full.
         store.write = |path, bytes| match path.ends_with(NAMES[1]) {
-            true => fs::OpenOptions::new().write(true).open("/dev/full")?.write_all(bytes),
+            true => fs::OpenOptions::new()
+                .write(true)
+                .open("/dev/full")?
+                .write_all(bytes),
             false => write_synced(path, bytes),
         };
         let error = save(&store, 20).unwrap_err();
-        assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull), "{error}");
+        assert!(
+            matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull),
+            "{error}"
+        );
         assert!(error.to_string().contains("state.toml"), "{error}");
         assert_eq!(names(&store), ["step-00000010", "step-00000015"]);
         store.write = write_synced;

@@ -49,16 +49,25 @@ impl TrainerConfig {
             ("keep", self.keep as u64),
         ];
         if let Some((field, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
-            return Err(Error::Config { field, why: "expected 1 or more, got 0".to_owned() });
+            return Err(Error::Config {
+                field,
+                why: "expected 1 or more, got 0".to_owned(),
+            });
         }
         if let Some(norm) = self.clip_norm
             && !(norm > 0.0 && norm.is_finite())
         {
-            return Err(Error::Config { field: "clip_norm", why: format!("expected a positive norm, got {norm}") });
+            return Err(Error::Config {
+                field: "clip_norm",
+                why: format!("expected a positive norm, got {norm}"),
+            });
         }
         if self.patience > 0 && self.validate_every == 0 {
             let why = format!("expected 0 without validation, got {}", self.patience);
-            return Err(Error::Config { field: "patience", why });
+            return Err(Error::Config {
+                field: "patience",
+                why,
+            });
         }
         self.schedule.check()?;
         self.adam.check()
@@ -77,8 +86,12 @@ mod tests {
     fn config_round_trips_and_rejects_unknown_keys() {
         let config: TrainerConfig = toml::from_str(TEXT).unwrap();
         assert_eq!(config.ema_decay, None);
-        assert_eq!(toml::from_str::<TrainerConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);
-        let error = toml::from_str::<TrainerConfig>(&TEXT.replace("patience = 0", "patiance = 0")).unwrap_err();
+        assert_eq!(
+            toml::from_str::<TrainerConfig>(&toml::to_string(&config).unwrap()).unwrap(),
+            config
+        );
+        let error =
+            toml::from_str::<TrainerConfig>(&TEXT.replace("patience = 0", "patiance = 0")).unwrap_err();
         assert!(error.to_string().contains("patiance"), "{error}");
     }
 
@@ -87,12 +100,52 @@ mod tests {
         let good: TrainerConfig = toml::from_str(TEXT).unwrap();
         good.check().unwrap();
         let broken = [
-            ("steps", TrainerConfig { steps: 0, ..good.clone() }),
-            ("keep", TrainerConfig { keep: 0, ..good.clone() }),
-            ("clip_norm", TrainerConfig { clip_norm: Some(0.0), ..good.clone() }),
-            ("patience", TrainerConfig { validate_every: 0, patience: 2, ..good.clone() }),
-            ("schedule", TrainerConfig { schedule: Schedule::Constant { lr: -1.0 }, ..good.clone() }),
-            ("adam.beta1", TrainerConfig { adam: AdamWConfig { beta1: 1.0, ..good.adam }, ..good.clone() }),
+            (
+                "steps",
+                TrainerConfig {
+                    steps: 0,
+                    ..good.clone()
+                },
+            ),
+            (
+                "keep",
+                TrainerConfig {
+                    keep: 0,
+                    ..good.clone()
+                },
+            ),
+            (
+                "clip_norm",
+                TrainerConfig {
+                    clip_norm: Some(0.0),
+                    ..good.clone()
+                },
+            ),
+            (
+                "patience",
+                TrainerConfig {
+                    validate_every: 0,
+                    patience: 2,
+                    ..good.clone()
+                },
+            ),
+            (
+                "schedule",
+                TrainerConfig {
+                    schedule: Schedule::Constant { lr: -1.0 },
+                    ..good.clone()
+                },
+            ),
+            (
+                "adam.beta1",
+                TrainerConfig {
+                    adam: AdamWConfig {
+                        beta1: 1.0,
+                        ..good.adam
+                    },
+                    ..good.clone()
+                },
+            ),
         ];
         for (expected, config) in broken {
             match config.check() {

@@ -109,7 +109,10 @@ impl Error {
 
     /// A checkpoint file that cannot be used.
     pub(crate) fn corrupt(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
-        Self::Corrupt { path: path.into(), reason: reason.into() }
+        Self::Corrupt {
+            path: path.into(),
+            reason: reason.into(),
+        }
     }
 }
 

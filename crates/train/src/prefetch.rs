@@ -29,7 +29,10 @@ where
     let produce = move |step: u64| match catch_unwind(AssertUnwindSafe(|| producer(step))) {
         Ok(Ok(item)) => Ok(item),
         // The alternate form of an error that has a chain shows all of it.
-        Ok(Err(error)) => Err(Error::Producer { step, reason: format!("{error:#}") }),
+        Ok(Err(error)) => Err(Error::Producer {
+            step,
+            reason: format!("{error:#}"),
+        }),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
@@ -37,7 +40,11 @@ where
             Err(Error::Producer { step, reason })
         }
     };
-    let mut prefetch = Prefetch { capacity, next: first_step, state: State::Idle(Box::new(produce)) };
+    let mut prefetch = Prefetch {
+        capacity,
+        next: first_step,
+        state: State::Idle(Box::new(produce)),
+    };
     prefetch.start(first_step);
     prefetch
 }
@@ -125,7 +132,10 @@ impl<T: Send + 'static> Prefetch<T> {
 }
 
 fn lost(step: u64) -> Error {
-    Error::Producer { step, reason: "its thread is gone".to_owned() }
+    Error::Producer {
+        step,
+        reason: "its thread is gone".to_owned(),
+    }
 }
 
 impl<T> Drop for Prefetch<T> {
@@ -190,7 +200,10 @@ mod tests {
         }
         assert_eq!(items.get(4).unwrap(), 4);
         let error = items.get(5).unwrap_err().to_string();
-        assert_eq!(error, "step 5: the batch could not be prepared: it panicked: index 5");
+        assert_eq!(
+            error,
+            "step 5: the batch could not be prepared: it panicked: index 5"
+        );
         assert_eq!(items.get(6).unwrap(), 6);
     }
 

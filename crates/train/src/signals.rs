@@ -46,7 +46,10 @@ impl Drop for Listening {
 }
 
 fn install() -> std::io::Result<Signals> {
-    let signals = Signals { ends: Arc::new(AtomicBool::new(true)), came: Arc::default() };
+    let signals = Signals {
+        ends: Arc::new(AtomicBool::new(true)),
+        came: Arc::default(),
+    };
     for signal in [SIGINT, SIGTERM] {
         // In this order: act as the system would if nobody listens, else remember, and let the next one end the process.
         flag::register_conditional_default(signal, signals.ends.clone())?;

@@ -12,7 +12,10 @@ const STACK: usize = 64 << 20;
 /// If `f` panics, with its payload; and if the system refuses a thread, as [`std::thread::spawn`] does.
 pub fn with_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("training".into()).stack_size(STACK).spawn_scoped(scope, f);
+        let thread = std::thread::Builder::new()
+            .name("training".into())
+            .stack_size(STACK)
+            .spawn_scoped(scope, f);
         match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),

@@ -62,10 +62,16 @@ impl State {
     pub(crate) fn from_bytes(bytes: &[u8], config_hash: &str, path: &Path) -> Result<Self> {
         let state: Self = toml::from_slice(bytes).map_err(|error| Error::corrupt(path, error.to_string()))?;
         if state.format != FORMAT {
-            return Err(Error::corrupt(path, format!("expected format {FORMAT}, got {}", state.format)));
+            return Err(Error::corrupt(
+                path,
+                format!("expected format {FORMAT}, got {}", state.format),
+            ));
         }
         if state.config_hash != config_hash {
-            return Err(Error::corrupt(path, "it belongs to a run of another configuration"));
+            return Err(Error::corrupt(
+                path,
+                "it belongs to a run of another configuration",
+            ));
         }
         Ok(state)
     }
@@ -78,13 +84,23 @@ mod tests {
     #[test]
     fn state_round_trips_with_every_bit() {
         let mut state = State::new("abc");
-        state.best = Some(Best { step: 7, metric: 0.1 + 0.2 });
-        for (name, value) in [("loss", 1.0 / 3.0), ("rnnt/speech", f64::MIN_POSITIVE), ("grad_norm", 1e300)] {
+        state.best = Some(Best {
+            step: 7,
+            metric: 0.1 + 0.2,
+        });
+        for (name, value) in [
+            ("loss", 1.0 / 3.0),
+            ("rnnt/speech", f64::MIN_POSITIVE),
+            ("grad_norm", 1e300),
+        ] {
             state.window.add(name, value);
             state.window.add(name, std::f64::consts::PI);
         }
         let bytes = state.to_bytes().unwrap();
-        assert_eq!(State::from_bytes(&bytes, "abc", Path::new("state.toml")).unwrap(), state);
+        assert_eq!(
+            State::from_bytes(&bytes, "abc", Path::new("state.toml")).unwrap(),
+            state
+        );
         let error = State::from_bytes(&bytes, "abd", Path::new("state.toml")).unwrap_err();
         assert!(error.to_string().contains("another configuration"), "{error}");
     }

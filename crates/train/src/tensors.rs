@@ -56,11 +56,23 @@ pub(crate) fn from_bytes(
     let mut arrays = BTreeMap::new();
     for (name, view) in SafeTensors::deserialize(bytes).map_err(corrupt)?.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(Error::corrupt(path, format!("{name}: expected F32, got {:?}", view.dtype())));
+            return Err(Error::corrupt(
+                path,
+                format!("{name}: expected F32, got {:?}", view.dtype()),
+            ));
         }
         let words = view.data().as_chunks::<4>().0;
-        let values = words.iter().map(|&word| f32::from_le_bytes(word)).collect::<Vec<f32>>();
-        arrays.insert(name.to_owned(), Array { shape: view.shape().to_vec(), values: values.into() });
+        let values = words
+            .iter()
+            .map(|&word| f32::from_le_bytes(word))
+            .collect::<Vec<f32>>();
+        arrays.insert(
+            name.to_owned(),
+            Array {
+                shape: view.shape().to_vec(),
+                values: values.into(),
+            },
+        );
     }
     Ok((arrays, header.metadata().clone().unwrap_or_default()))
 }

@@ -85,7 +85,11 @@ pub struct Trainer {
 
 /// What one step came to.
 enum Step {
-    Taken { loss: f64, terms: Vec<(&'static str, f64)>, norm: f64 },
+    Taken {
+        loss: f64,
+        terms: Vec<(&'static str, f64)>,
+        norm: f64,
+    },
     NotFinite(String),
 }
 
@@ -97,7 +101,10 @@ impl Trainer {
     /// [`Error::Config`] if a field cannot be honoured or a variable is not f32.
     pub fn new(params: &Params, config: TrainerConfig) -> Result<Self> {
         config.check()?;
-        let average = config.ema_decay.map(|decay| Average::new(params, decay)).transpose()?;
+        let average = config
+            .ema_decay
+            .map(|decay| Average::new(params, decay))
+            .transpose()?;
         Ok(Self {
             params: params.clone(),
             adam: AdamW::new(params, config.adam)?,
@@ -149,7 +156,9 @@ impl Trainer {
                     state.skipped_in_a_row = 0;
                     state.window.add("loss", loss);
                     state.window.add("grad_norm", norm);
-                    terms.iter().for_each(|(name, value)| state.window.add(name, *value));
+                    terms
+                        .iter()
+                        .for_each(|(name, value)| state.window.add(name, *value));
                     self.show(&bar, step, loss, &terms, norm, &pace);
                 }
                 Step::NotFinite(what) => self.skip(step, what, &mut state, run)?,
@@ -203,10 +212,16 @@ impl Trainer {
             self.examine(step, run)?;
             self.examined = true;
         }
-        let norm = clip_global_norm(&mut self.gradients, self.config.clip_norm.unwrap_or(f64::INFINITY));
+        let norm = clip_global_norm(
+            &mut self.gradients,
+            self.config.clip_norm.unwrap_or(f64::INFINITY),
+        );
         if !norm.is_finite() {
             let names = self.gradients.not_finite();
-            return Ok(Step::NotFinite(format!("the gradient is not finite in {}", names.join(", "))));
+            return Ok(Step::NotFinite(format!(
+                "the gradient is not finite in {}",
+                names.join(", ")
+            )));
         }
         self.adam.step(&self.gradients, self.config.schedule.lr(step))?;
         if let Some(average) = &mut self.average {
@@ -224,7 +239,9 @@ impl Trainer {
         terms: &mut Vec<(&'static str, f64)>,
     ) -> Result<Option<String>> {
         if let Some((term, utterance, value)) = ledger.not_finite()? {
-            return Ok(Some(format!("{term} of utterance {utterance} in part {part} is {value}")));
+            return Ok(Some(format!(
+                "{term} of utterance {utterance} in part {part} is {value}"
+            )));
         }
         let total = ledger.total()?;
         let value = total.to_dtype(DType::F64)?.to_scalar::<f64>()?;
@@ -258,7 +275,10 @@ impl Trainer {
         // Zeros can be right, as behind a factor that starts at zero.
         let zero = self.gradients.zero();
         if !zero.is_empty() {
-            run.warn(format!("step {step}: the gradient is zero throughout for {}", zero.join(", ")));
+            run.warn(format!(
+                "step {step}: the gradient is zero throughout for {}",
+                zero.join(", ")
+            ));
         }
         Ok(())
     }
@@ -268,7 +288,12 @@ impl Trainer {
         state.skipped_in_a_row += 1;
         let (skipped, patience) = (state.skipped_in_a_row, self.config.non_finite_patience);
         if skipped > patience {
-            return Err(Error::NotFinite { step, what, skipped, patience });
+            return Err(Error::NotFinite {
+                step,
+                what,
+                skipped,
+                patience,
+            });
         }
         run.warn(format!("step {step} is skipped: {what}"));
         Ok(())
@@ -277,10 +302,15 @@ impl Trainer {
     fn show(&self, bar: &Progress, step: u64, loss: f64, terms: &[(&str, f64)], norm: f64, pace: &Pace) {
         let mut message = format!("loss {loss:.3}");
         if terms.len() > 1 {
-            terms.iter().for_each(|(name, value)| message.push_str(&format!("  {name} {value:.3}")));
+            terms
+                .iter()
+                .for_each(|(name, value)| message.push_str(&format!("  {name} {value:.3}")));
         }
         let lr = self.config.schedule.lr(step);
-        message.push_str(&format!("  lr {lr:.1e}  norm {norm:.2}  {:.2} s/step", pace.seconds_per_step()));
+        message.push_str(&format!(
+            "  lr {lr:.1e}  norm {norm:.2}  {:.2} s/step",
+            pace.seconds_per_step()
+        ));
         bar.set_message(message);
     }
 
@@ -309,7 +339,10 @@ impl Trainer {
         let result = validate(state.step, run).and_then(|metric| {
             // A metric that is not a number is no improvement.
             if metric < state.best.map_or(f64::INFINITY, |best| best.metric) {
-                state.best = Some(Best { step: state.step, metric });
+                state.best = Some(Best {
+                    step: state.step,
+                    metric,
+                });
                 state.validations_without_improvement = 0;
                 self.keep(store)?;
             } else {
@@ -328,7 +361,10 @@ impl Trainer {
 
     /// Writes the parameters as they are to `best.safetensors`.
     fn keep(&self, store: &Store) -> Result<()> {
-        Ok(sandhi_lab::write_atomic(&store.path(BEST), &self.params_bytes()?)?)
+        Ok(sandhi_lab::write_atomic(
+            &store.path(BEST),
+            &self.params_bytes()?,
+        )?)
     }
 
     fn save(&self, state: &State, store: &Store) -> Result<()> {
@@ -390,26 +426,53 @@ impl Trainer {
         } else {
             self.swap()?;
             self.keep(store)?;
-            if self.average.is_some() { Weights::Average } else { Weights::Last }
+            if self.average.is_some() {
+                Weights::Average
+            } else {
+                Weights::Last
+            }
         };
-        let State { step, best, stopped_early, skipped, .. } = *state;
-        Ok(Outcome { step, best, stopped_early, skipped, weights })
+        let State {
+            step,
+            best,
+            stopped_early,
+            skipped,
+            ..
+        } = *state;
+        Ok(Outcome {
+            step,
+            best,
+            stopped_early,
+            skipped,
+            weights,
+        })
     }
 
     fn params_bytes(&self) -> Result<Vec<u8>> {
         let array = |tensor: Tensor| -> Result<Array<'static>> {
             let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-            Ok(Array { shape: tensor.dims().to_vec(), values: values.into() })
+            Ok(Array {
+                shape: tensor.dims().to_vec(),
+                values: values.into(),
+            })
         };
         let vars = self.params.vars().into_iter();
-        let arrays = vars.map(|(name, var)| Ok((name, array(var.as_tensor().clone())?))).collect::<Result<Vec<_>>>()?;
+        let arrays = vars
+            .map(|(name, var)| Ok((name, array(var.as_tensor().clone())?)))
+            .collect::<Result<Vec<_>>>()?;
         to_bytes(arrays, None)
     }
 
     fn set_params(&self, bytes: &[u8], path: &Path) -> Result<()> {
         let (arrays, _) = from_bytes(bytes, path)?;
-        let tensor = |array: Array<'_>| Tensor::from_vec(array.values.into_owned(), array.shape, &Device::Cpu);
-        let tensors = arrays.into_iter().map(|(name, array)| Ok((name, tensor(array)?))).collect::<Result<_>>()?;
-        self.params.restore(&tensors).map_err(|error| Error::corrupt(path, error.to_string()))
+        let tensor =
+            |array: Array<'_>| Tensor::from_vec(array.values.into_owned(), array.shape, &Device::Cpu);
+        let tensors = arrays
+            .into_iter()
+            .map(|(name, array)| Ok((name, tensor(array)?)))
+            .collect::<Result<_>>()?;
+        self.params
+            .restore(&tensors)
+            .map_err(|error| Error::corrupt(path, error.to_string()))
     }
 }

@@ -29,7 +29,10 @@ impl Window {
 
     /// The means by name, in order.
     pub(crate) fn means(&self) -> Vec<(&str, f64)> {
-        self.sums.iter().map(|(name, entry)| (name.as_str(), entry.sum / entry.num as f64)).collect()
+        self.sums
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry.sum / entry.num as f64))
+            .collect()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -48,7 +51,11 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn start() -> Self {
-        Self { since: Instant::now(), time: Duration::ZERO, steps: 0 }
+        Self {
+            since: Instant::now(),
+            time: Duration::ZERO,
+            steps: 0,
+        }
     }
 
     /// A step begins.
