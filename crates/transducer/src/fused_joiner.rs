@@ -1,22 +1,24 @@
 //! Joiner and arc scores in one: projections straight to scores, in tiles, recomputed in the backward pass.
 
+use std::cmp::Ordering;
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result as TensorResult, Shape, Tensor, bail};
-use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
 
 use crate::Normalize;
 use crate::arc_scores::{Nodes, unpack, wrong_dtype};
-use crate::node::{Norm, gradient, scores};
+use crate::node::Norm;
 use crate::product::{Matrix, add_product};
 use crate::real::Real;
+use crate::tile::{Join, LogitGradients, SplitGradient, Tile, TileScores};
 
 /// Arc scores of the joiner `tanh(speech + predicted) Wᵀ + bias`, without its `[B, T, U+1, V]` logits.
 ///
 /// Nodes are handled in tiles of a few hundred: hidden layer, logits and normaliser of a tile stay in the cache, and only
-/// two scores and the normaliser of each node are kept. The backward pass recomputes the tile. Padding is skipped, not
+/// two scores and the normaliser of each node are kept. The backward pass recomputes them, leaving out nodes whose gradient
+/// is below ε² of their utterance's largest (ε of the dtype: 1e-14 in f32), as it cannot count. Padding is skipped, not
 /// computed and masked. Gradients are summed in an order that depends on the shapes alone, so any number of threads
 /// gives the same bits.
 ///
@@ -43,7 +45,8 @@ use crate::real::Real;
 /// # Proved by
 ///
 /// `fused_joiner_equals_the_composition`, `fused_joiner_gradient_equals_differences`,
-/// `fused_joiner_gives_the_same_bits_for_any_thread_count`, `fused_joiner_ignores_padding`.
+/// `fused_joiner_gives_the_same_bits_for_any_thread_count`, `fused_joiner_of_a_confident_lattice_equals_the_composition`,
+/// `fused_joiner_ignores_padding`.
 pub fn joiner_arc_scores(
     speech: &Tensor,
     predicted: &Tensor,
@@ -108,24 +111,6 @@ struct Extents {
     vocabulary: usize,
 }
 
-/// All nodes of some consecutive frames of one utterance.
-#[derive(Clone, Copy)]
-struct Tile {
-    b: usize,
-    /// First frame.
-    start: usize,
-    /// Number of frames.
-    frames: usize,
-    /// Nodes per frame, U_b + 1.
-    columns: usize,
-}
-
-impl Tile {
-    fn nodes(&self) -> usize {
-        self.frames * self.columns
-    }
-}
-
 /// Partial sums of the weight's gradient, each over a fixed run of tiles. More would cost memory, fewer idle threads.
 const RUNS: usize = 16;
 
@@ -135,9 +120,8 @@ const TILE_ELEMENTS: usize = 1 << 17;
 struct FusedJoiner<F> {
     nodes: Nodes,
     extents: Extents,
-    tiles: Vec<Tile>,
-    /// For each tile the normalizers of its nodes, left by the forward pass for the backward pass.
-    norms: OnceLock<Vec<Vec<Norm<F>>>>,
+    /// `[B, T, U+1]`, left by the forward pass for the backward pass.
+    norms: OnceLock<Vec<Norm<F>>>,
 }
 
 /// The three arguments of the operation.
@@ -177,24 +161,75 @@ struct Partial<F> {
 
 impl<F: Real> FusedJoiner<F> {
     fn new(nodes: Nodes, extents: Extents) -> Self {
-        let rows = (TILE_ELEMENTS / (extents.hidden + extents.vocabulary)).clamp(32, 512);
-        let mut tiles = Vec::new();
-        for (b, &frames) in nodes.frames.as_slice().iter().enumerate() {
-            let columns = nodes.num_labels(b) + 1;
-            let step = (rows / columns).max(1);
-            tiles.extend((0..frames).step_by(step).map(|start| Tile {
-                b,
-                start,
-                frames: step.min(frames - start),
-                columns,
-            }));
-        }
         Self {
             nodes,
             extents,
-            tiles,
             norms: OnceLock::new(),
         }
+    }
+
+    /// Whole frames, in order, until a tile holds enough of the nodes that `keep(b, t, u)` asks for.
+    fn tiles(&self, keep: impl Fn(usize, usize, usize) -> bool) -> Vec<Tile> {
+        let enough = (TILE_ELEMENTS / (self.extents.hidden + self.extents.vocabulary)).clamp(32, 512);
+        let mut tiles = Vec::new();
+        for (b, &frames) in self.nodes.frames.as_slice().iter().enumerate() {
+            let columns = self.nodes.num_labels(b) + 1;
+            let empty = |start| Tile {
+                b,
+                start,
+                frames: 0,
+                columns,
+                nodes: Vec::new(),
+            };
+            let mut tile = empty(0);
+            for t in 0..frames {
+                let first = (tile.frames * columns) as u32;
+                tile.nodes
+                    .extend((0..columns).filter(|&u| keep(b, t, u)).map(|u| first + u as u32));
+                tile.frames += 1;
+                if tile.nodes.len() + columns > enough || t + 1 == frames {
+                    tiles.push(std::mem::replace(&mut tile, empty(t + 1)));
+                }
+            }
+        }
+        tiles.retain(|tile| !tile.nodes.is_empty());
+        tiles
+    }
+
+    /// The tiles whose gradient counts: nodes whose own gradient is below ε² of their utterance's largest are left out.
+    ///
+    /// What they would add is far below the last digit of every sum, and most nodes of a trained lattice are of this kind.
+    /// In f32 their products would also be subnormal, which some processors handle a hundred times slower.
+    fn active_tiles(&self, grad_res: &[F]) -> Vec<Tile> {
+        let Extents {
+            num_frames, columns, ..
+        } = self.extents;
+        let width = 2 * columns - 1;
+        let magnitude = |x: F| x.to_f64().abs();
+        let thresholds: Vec<f64> = grad_res
+            .chunks(num_frames.max(1) * width)
+            .map(|grad| grad.iter().fold(0.0, |max: f64, &x| max.max(magnitude(x))))
+            .map(|largest| {
+                if largest.is_finite() {
+                    largest * F::EPSILON * F::EPSILON
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        self.tiles(|b, t, u| {
+            let frame = &grad_res[(b * num_frames + t) * width..][..width];
+            let label = if u + 1 < columns {
+                magnitude(frame[columns + u])
+            } else {
+                0.0
+            };
+            // NaN compares as nothing, and counts.
+            !matches!(
+                (magnitude(frame[u]) + label).partial_cmp(&thresholds[b]),
+                Some(Ordering::Less | Ordering::Equal)
+            )
+        })
     }
 
     fn arguments<'a>(&self, speech: &'a [F], predicted: &'a [F], parameters: &'a [F]) -> Arguments<'a, F> {
@@ -225,11 +260,12 @@ impl<F: Real> FusedJoiner<F> {
         let Extents {
             hidden, vocabulary, ..
         } = self.extents;
-        let nodes = tile.nodes();
+        let nodes = tile.nodes.len();
         scratch.hidden.resize(nodes * hidden, F::default());
         scratch.logits.resize(nodes * vocabulary, F::default());
         let (speech, predicted) = self.rows(tile, arguments);
         pulp::Arch::new().dispatch(Join {
+            tile,
             speech,
             predicted,
             width: hidden,
@@ -261,17 +297,16 @@ impl<F: Real> FusedJoiner<F> {
             vocabulary,
             columns,
         } = self.extents;
-        let nodes = tile.nodes();
+        let nodes = tile.nodes.len();
         self.join(tile, arguments, scratch);
-        let width = 2 * columns - 1;
-        let grad_res = &grad_res[(tile.b * num_frames + tile.start) * width..][..tile.frames * width];
+        let (width, first) = (2 * columns - 1, tile.b * num_frames + tile.start);
         let (grad_weight, grad_bias) = partial.parameters.split_at_mut(vocabulary * hidden);
         pulp::Arch::new().dispatch(LogitGradients {
             nodes: &self.nodes,
             tile,
-            width,
-            norms,
-            grad_res,
+            columns,
+            norms: &norms[first * columns..][..tile.frames * columns],
+            grad_res: &grad_res[first * width..][..tile.frames * width],
             logits: &mut scratch.logits,
             grad_bias,
         });
@@ -297,6 +332,7 @@ impl<F: Real> FusedJoiner<F> {
         }
         if let Some((_, predicted)) = partial.predicted.last_mut() {
             pulp::Arch::new().dispatch(SplitGradient {
+                tile,
                 hidden: &scratch.hidden,
                 grad_hidden: &scratch.grad_hidden,
                 width: hidden,
@@ -304,13 +340,7 @@ impl<F: Real> FusedJoiner<F> {
                 predicted,
             });
         }
-        partial
-            .speech
-            .push(((tile.b * num_frames + tile.start) * hidden, speech));
-    }
-
-    fn run_length(&self) -> usize {
-        self.tiles.len().div_ceil(RUNS).max(1)
+        partial.speech.push((first * hidden, speech));
     }
 }
 
@@ -337,19 +367,19 @@ impl<F: Real> CustomOp3 for FusedJoiner<F> {
         } = self.extents;
         let width = 2 * columns - 1;
         let batch = self.nodes.frames.len();
-        let found: Vec<(Vec<F>, Vec<Norm<F>>)> = self
-            .tiles
+        let tiles = self.tiles(|_, _, _| true);
+        let found: Vec<(Vec<F>, Vec<Norm<F>>)> = tiles
             .par_iter()
             .map_init(Scratch::new, |scratch, tile| {
                 self.join(tile, &arguments, scratch);
                 let mut out = vec![F::default(); tile.frames * width];
-                let mut norms = vec![Norm::default(); tile.nodes()];
+                let mut norms = vec![Norm::default(); tile.frames * columns];
                 pulp::Arch::new().dispatch(TileScores {
                     nodes: &self.nodes,
                     tile,
-                    width,
-                    logits: &scratch.logits,
+                    columns,
                     vocabulary,
+                    logits: &scratch.logits,
                     out: &mut out,
                     norms: &mut norms,
                 });
@@ -357,12 +387,13 @@ impl<F: Real> CustomOp3 for FusedJoiner<F> {
             })
             .collect();
         let mut packed = vec![F::default(); batch * num_frames * width];
-        for (tile, (out, _)) in self.tiles.iter().zip(&found) {
-            packed[(tile.b * num_frames + tile.start) * width..][..out.len()].copy_from_slice(out);
+        let mut all_norms = vec![Norm::default(); batch * num_frames * columns];
+        for (tile, (out, norms)) in tiles.iter().zip(&found) {
+            let first = tile.b * num_frames + tile.start;
+            packed[first * width..][..out.len()].copy_from_slice(out);
+            all_norms[first * columns..][..norms.len()].copy_from_slice(norms);
         }
-        let _ = self
-            .norms
-            .set(found.into_iter().map(|(_, norms)| norms).collect());
+        let _ = self.norms.set(all_norms);
         Ok((F::to_cpu_storage_owned(packed), (batch, num_frames, width).into()))
     }
 
@@ -378,17 +409,16 @@ impl<F: Real> CustomOp3 for FusedJoiner<F> {
             bail!("fused-joiner: backward before forward")
         };
         let run = |arguments: Arguments<'_, F>, grad_res: &[F]| -> Vec<Partial<F>> {
-            let length = self.run_length();
-            self.tiles
-                .par_chunks(length)
-                .zip(norms.par_chunks(length))
-                .map_init(Scratch::new, |scratch, (tiles, norms)| {
+            let tiles = self.active_tiles(grad_res);
+            tiles
+                .par_chunks(tiles.len().div_ceil(RUNS).max(1))
+                .map_init(Scratch::new, |scratch, tiles| {
                     let mut partial = Partial {
                         parameters: vec![F::default(); parameters.elem_count()],
                         speech: Vec::new(),
                         predicted: Vec::new(),
                     };
-                    for (tile, norms) in tiles.iter().zip(norms) {
+                    for tile in tiles {
                         self.backward_tile(tile, &arguments, (norms, grad_res), scratch, &mut partial);
                     }
                     partial
@@ -430,146 +460,5 @@ impl<F: Real> CustomOp3 for FusedJoiner<F> {
 fn add<F: Real>(sum: &mut [F], term: &[F]) {
     for (sum, &term) in sum.iter_mut().zip(term) {
         *sum += term;
-    }
-}
-
-/// `tanh(speech(t) + predicted(u))` for all nodes of a tile.
-struct Join<'a, F> {
-    speech: &'a [F],
-    predicted: &'a [F],
-    width: usize,
-    out: &'a mut [F],
-}
-
-impl<F: Real> WithSimd for Join<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let frames = self.out.chunks_exact_mut(self.predicted.len());
-        for (speech, out) in self.speech.chunks_exact(self.width).zip(frames) {
-            for (predicted, out) in self
-                .predicted
-                .chunks_exact(self.width)
-                .zip(out.chunks_exact_mut(self.width))
-            {
-                for ((out, &s), &p) in out.iter_mut().zip(speech).zip(predicted) {
-                    *out = (s + p).tanh();
-                }
-            }
-        }
-    }
-}
-
-/// The scores of all nodes of a tile.
-struct TileScores<'a, F> {
-    nodes: &'a Nodes,
-    tile: &'a Tile,
-    width: usize,
-    logits: &'a [F],
-    vocabulary: usize,
-    out: &'a mut [F],
-    norms: &'a mut [Norm<F>],
-}
-
-impl<F: Real> WithSimd for TileScores<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let padded_columns = self.width.div_ceil(2);
-        let columns = self.tile.columns;
-        for (n, row) in self.logits.chunks_exact(self.vocabulary).enumerate() {
-            let (t, u) = (n / columns, n % columns);
-            let node = scores(
-                row,
-                self.nodes.blank(),
-                self.nodes.label(self.tile.b, u),
-                self.nodes.normalize,
-            );
-            let out = &mut self.out[t * self.width..][..self.width];
-            out[u] = node.blank;
-            if let Some(label) = node.label {
-                out[padded_columns + u] = label;
-            }
-            self.norms[n] = node.norm;
-        }
-    }
-}
-
-/// Logits to their gradients, in place, and the column sums of the result.
-struct LogitGradients<'a, F> {
-    nodes: &'a Nodes,
-    tile: &'a Tile,
-    width: usize,
-    norms: &'a [Norm<F>],
-    grad_res: &'a [F],
-    logits: &'a mut [F],
-    grad_bias: &'a mut [F],
-}
-
-impl<F: Real> WithSimd for LogitGradients<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let padded_columns = self.width.div_ceil(2);
-        let columns = self.tile.columns;
-        for (n, row) in self.logits.chunks_exact_mut(self.grad_bias.len()).enumerate() {
-            let (t, u) = (n / columns, n % columns);
-            let grad_res = &self.grad_res[t * self.width..][..self.width];
-            let label = self.nodes.label(self.tile.b, u);
-            let g = (
-                grad_res[u],
-                label.map_or(F::default(), |_| grad_res[padded_columns + u]),
-            );
-            gradient(
-                row,
-                self.nodes.blank(),
-                label,
-                g,
-                self.norms[n],
-                self.nodes.normalize,
-            );
-            for (sum, &x) in self.grad_bias.iter_mut().zip(row.iter()) {
-                *sum += x;
-            }
-        }
-    }
-}
-
-/// The gradient of the hidden layer through tanh, summed over labels for the frames and over frames for the labels.
-struct SplitGradient<'a, F> {
-    hidden: &'a [F],
-    grad_hidden: &'a [F],
-    width: usize,
-    speech: &'a mut [F],
-    predicted: &'a mut [F],
-}
-
-impl<F: Real> WithSimd for SplitGradient<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let one = F::from_f64(1.0);
-        let frame = self.predicted.len();
-        let frames = self
-            .hidden
-            .chunks_exact(frame)
-            .zip(self.grad_hidden.chunks_exact(frame));
-        for (speech, (hidden, grad_hidden)) in self.speech.chunks_exact_mut(self.width).zip(frames) {
-            let rows = hidden
-                .chunks_exact(self.width)
-                .zip(grad_hidden.chunks_exact(self.width));
-            for (predicted, (hidden, grad_hidden)) in self.predicted.chunks_exact_mut(self.width).zip(rows) {
-                let sums = speech.iter_mut().zip(predicted);
-                for ((speech, predicted), (&h, &g)) in sums.zip(hidden.iter().zip(grad_hidden)) {
-                    let slope = g * (one - h * h);
-                    *speech += slope;
-                    *predicted += slope;
-                }
-            }
-        }
     }
 }

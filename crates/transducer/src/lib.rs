@@ -8,6 +8,7 @@ mod node;
 mod op;
 mod product;
 mod real;
+mod tile;
 mod transducer;
 
 pub use arc_scores::{Normalize, arc_scores};

@@ -145,6 +145,23 @@ fn fused_joiner_of_a_large_vocabulary_equals_the_composition() {
 }
 
 #[test]
+fn fused_joiner_of_a_confident_lattice_equals_the_composition() {
+    // Logits tens of nats apart: most nodes have a posterior that cannot count, and the backward pass leaves them out.
+    let mut case = Case::new(4, &[(60, 12), (33, 20)], 40, 30, Normalize::Softmax);
+    case.inputs[2] = (&case.inputs[2] * 12.0).unwrap();
+    let arcs = case.fused(&case.inputs);
+    let gamma = values(&sandhi_transducer::label_posteriors(&arcs).unwrap());
+    let negligible = gamma.iter().filter(|&&x| x < 1e-14).count();
+    assert!(
+        2 * negligible > gamma.len(),
+        "{negligible} of {} posteriors are negligible",
+        gamma.len()
+    );
+    case.check(DType::F64, 1e-10);
+    case.check(DType::F32, 2e-5);
+}
+
+#[test]
 fn fused_joiner_gives_the_same_bits_for_any_thread_count() {
     let case = Case::new(
         3,

@@ -1,5 +1,11 @@
 //! Random batches, enumeration and gradients, for all proofs.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used
+)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use sandhi_core::{ArcScores, Labels, Lengths, Result};
