@@ -22,10 +22,10 @@ pub struct Synthesis {
     pub formant: f64,
     /// Durations times this factor, after the formant shift is made good.
     pub stretch: f64,
-    /// Mean fundamental frequency asked for, in Hz, as heard.
-    pub f0_mean: f64,
-    /// Standard deviation of the fundamental frequency asked for, in Hz, as heard.
-    pub f0_stddev: f64,
+    /// Mean fundamental frequency asked for, in Hz, as heard; none where the voice keeps its own.
+    pub f0_mean: Option<f64>,
+    /// Standard deviation of the fundamental frequency asked for, in Hz, as heard; none where the voice keeps its own.
+    pub f0_stddev: Option<f64>,
     /// The loudest sample, in dB below full scale (negative).
     pub peak_db: f64,
 }

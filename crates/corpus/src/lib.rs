@@ -9,6 +9,7 @@ mod manifest;
 mod mini_text;
 mod random;
 mod recipes;
+mod speaking;
 mod text_file;
 mod wav_header;
 
@@ -22,3 +23,4 @@ pub use mini_text::{MiniSizes, MiniText, mini_text};
 pub use random::rng;
 pub use recipes::an4::an4;
 pub use recipes::mini::{LANGUAGES, mini};
+pub use speaking::{HELD_OUT_SHARE, HELD_OUT_SPEAKERS, SEEN_SPEAKERS, Speaker, speaking};

@@ -50,8 +50,10 @@ struct SynthesisRecord {
     voice: String,
     formant: f64,
     stretch: f64,
-    f0_mean: f64,
-    f0_stddev: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    f0_mean: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    f0_stddev: Option<f64>,
     peak_db: f64,
 }
 

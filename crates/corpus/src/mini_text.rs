@@ -75,15 +75,30 @@ pub fn mini_text(seed: u64, sizes: MiniSizes) -> MiniText {
     train.shuffle(&mut rng(seed, "mini low resource", []));
     let mut low_resource_first = cover(&mut train, 0, 1, every);
     low_resource_first.append(&mut train);
-    MiniText { train: low_resource_first, dev: pool, test_common, test_rare }
+    MiniText {
+        train: low_resource_first,
+        dev: pool,
+        test_common,
+        test_rare,
+    }
 }
 
 fn words(it: &Parallel) -> impl Iterator<Item = String> + use<> {
-    it.transcript().split(' ').map(str::to_string).collect::<Vec<_>>().into_iter()
+    it.transcript()
+        .split(' ')
+        .map(str::to_string)
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// Draws `count` sentences, new in English and in all its translations.
-fn draw(seed: u64, purpose: &str, vocabulary: Words, count: usize, seen: &mut HashSet<String>) -> Vec<Parallel> {
+fn draw(
+    seed: u64,
+    purpose: &str,
+    vocabulary: Words,
+    count: usize,
+    seen: &mut HashSet<String>,
+) -> Vec<Parallel> {
     let mut rng = rng(seed, purpose, []);
     let mut drawn = Vec::with_capacity(count);
     while drawn.len() < count {
@@ -92,7 +107,9 @@ fn draw(seed: u64, purpose: &str, vocabulary: Words, count: usize, seen: &mut Ha
         if short && !rng.random_bool(SHORT) {
             continue;
         }
-        let new = [&it.en, &it.de, &it.es, &it.fr].into_iter().all(|text| !seen.contains(text));
+        let new = [&it.en, &it.de, &it.es, &it.fr]
+            .into_iter()
+            .all(|text| !seen.contains(text));
         if new {
             seen.extend([it.en.clone(), it.de.clone(), it.es.clone(), it.fr.clone()]);
             drawn.push(it);
@@ -105,15 +122,25 @@ fn draw(seed: u64, purpose: &str, vocabulary: Words, count: usize, seen: &mut Ha
 ///
 /// The rarest key is served first, by the sentence that serves most keys still wanting; ties go to the pool's order.
 /// A key that the pool itself has less often than that is not asked for more often.
-fn cover(pool: &mut Vec<Parallel>, count: usize, times: usize, key: impl Fn(&str) -> Option<String>) -> Vec<Parallel> {
-    let keys: Vec<BTreeSet<String>> =
-        pool.iter().map(|it| words(it).filter_map(|word| key(&word)).collect()).collect();
+fn cover(
+    pool: &mut Vec<Parallel>,
+    count: usize,
+    times: usize,
+    key: impl Fn(&str) -> Option<String>,
+) -> Vec<Parallel> {
+    let keys: Vec<BTreeSet<String>> = pool
+        .iter()
+        .map(|it| words(it).filter_map(|word| key(&word)).collect())
+        .collect();
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, keys) in keys.iter().enumerate() {
-        keys.iter().for_each(|key| places.entry(key).or_default().push(index));
+        keys.iter()
+            .for_each(|key| places.entry(key).or_default().push(index));
     }
-    let mut wanting: BTreeMap<&str, usize> =
-        places.iter().map(|(key, places)| (*key, times.min(places.len()))).collect();
+    let mut wanting: BTreeMap<&str, usize> = places
+        .iter()
+        .map(|(key, places)| (*key, times.min(places.len())))
+        .collect();
     let mut by_rarity: Vec<&str> = places.keys().copied().collect();
     by_rarity.sort_by_key(|key| (places[key].len(), *key));
     let mut taken = vec![false; pool.len()];
@@ -122,7 +149,9 @@ fn cover(pool: &mut Vec<Parallel>, count: usize, times: usize, key: impl Fn(&str
         while wanting[rarest] > 0 {
             let serves = |index: usize| keys[index].iter().filter(|key| wanting[key.as_str()] > 0).count();
             let open = places[rarest].iter().copied().filter(|&index| !taken[index]);
-            let Some(best) = open.max_by_key(|&index| (serves(index), std::cmp::Reverse(index))) else { break };
+            let Some(best) = open.max_by_key(|&index| (serves(index), std::cmp::Reverse(index))) else {
+                break;
+            };
             taken[best] = true;
             order.push(best);
             for key in &keys[best] {

@@ -15,7 +15,7 @@ impl<R: Rng> Sampler<'_, R> {
     /// Any sentence.
     pub(super) fn sentence(&mut self) -> Option<Sentence> {
         let kinds = [
-            80, 7, 4, 4, 4, 1, 1, 4, 3, 3, 2, 9, 6, 7, 5, 4, 4, 1, 2, 2, 1, 4, 3,
+            80, 7, 4, 4, 4, 1, 1, 4, 3, 3, 2, 9, 6, 7, 5, 4, 4, 3, 2, 2, 1, 4, 3,
         ];
         Some(match self.weighted(&kinds) {
             0 => Sentence::Statement(self.activity()?),
@@ -37,7 +37,12 @@ impl<R: Rng> Sampler<'_, R> {
             16 => self.there()?,
             17 => {
                 let part = self.noun(|noun| noun.is(BODY))?;
-                Sentence::Hurts(part, part.is(PAIR) && self.chance(0.6))
+                let whose = match self.weighted(&[2, 4, 3]) {
+                    0 => Np::Pronoun(Pronoun::I),
+                    1 => self.relative()?,
+                    _ => Np::Name(self.name(|_| true)?),
+                };
+                Sentence::Hurts(whose, part, part.is(PAIR) && self.chance(0.5))
             }
             18 => {
                 let noun = self.noun(|noun| noun.is(THING | PLACE | LUGGAGE))?;

@@ -56,9 +56,13 @@ pub(super) fn sentence(sentence: &Sentence) -> String {
                 ".",
             )
         }
-        Sentence::Hurts(part, plural) => {
+        Sentence::Hurts(whose, part, plural) => {
             let verb = if *plural { "hurt" } else { "hurts" };
-            (join(&["my", part.en[usize::from(*plural)], verb]), ".")
+            let owner = match whose {
+                Np::Pronoun(_) => "my".to_string(),
+                other => format!("{}'s", noun_phrase(other)),
+            };
+            (join(&[&owner, part.en[usize::from(*plural)], verb]), ".")
         }
         Sentence::WhereIs(thing) => (join(&["where", be(thing), &noun_phrase(thing)]), "?"),
         Sentence::HowMuch(thing) => {
@@ -125,6 +129,7 @@ fn noun_phrase(np: &Np) -> String {
             let determiner = match phrase.determiner {
                 Determiner::The => "the",
                 Determiner::A => "a",
+                Determiner::This if phrase.plural => "these",
                 Determiner::This => "this",
                 Determiner::Bare => "",
                 Determiner::Of(Owner::I) => "my",

@@ -328,9 +328,10 @@ pub(super) fn sentence(sentence: &Sentence) -> String {
                 ".",
             )
         }
-        Sentence::Hurts(part, plural) => {
+        Sentence::Hurts(whose, part, plural) => {
             let part = join(&[article(part, *plural), part.fr.1[usize::from(*plural)]]);
-            (join(&["je ai mal à", &part]), ".")
+            let have = AVOIR[agreement(whose).index()];
+            (join(&[&noun_phrase(whose), have, "mal à", &part]), ".")
         }
         Sentence::WhereIs(thing) => (
             join(&["où", ETRE[agreement(thing).index()], &noun_phrase(thing)]),

@@ -482,13 +482,16 @@ pub(super) fn sentence(sentence: &Sentence) -> String {
                 ".",
             )
         }
-        Sentence::Hurts(part, plural) => {
-            let my = format!("mein{}", EIN[0][column(part.de.0, *plural)]);
+        Sentence::Hurts(whose, part, plural) => {
+            let part_form = noun_form(part, *plural, Nominative);
             let verb = if *plural { "tun" } else { "tut" };
-            (
-                join(&[&my, &noun_form(part, *plural, Nominative), verb, "weh"]),
-                ".",
-            )
+            let col = column(part.de.0, *plural);
+            let text = match whose {
+                Np::Pronoun(_) => join(&[&format!("mein{}", EIN[0][col]), &part_form, verb, "weh"]),
+                // Whom it hurts stands in the dative: `Meiner Schwester tut der Kopf weh.`
+                other => join(&[&noun_phrase(other, Dative), verb, THE[0][col], &part_form, "weh"]),
+            };
+            (text, ".")
         }
         Sentence::WhereIs(thing) => {
             let be = SEIN[agreement(thing).index()];

@@ -188,13 +188,15 @@ impl<R: Rng> Sampler<'_, R> {
             let many = PRODUCE | TEXT | GIFT | TABLEWARE | CLOTHES | ANIMAL;
             match self.weighted(&[35, 22, 20, 13, 10]) {
                 0 => phrase(Determiner::A, false),
-                2 if !noun.is(FOOD | ANIMAL) && !matches!(verb.en[0], "buy" | "order" | "take") => match owner {
-                    Some(_) if verb.subjects & FAMILY != 0 && self.chance(0.2) => {
-                        return Some(Np::Genitive(self.name(|_| true)?, noun));
+                2 if !noun.is(FOOD | ANIMAL) && !matches!(verb.en[0], "buy" | "order" | "take") => {
+                    match owner {
+                        Some(_) if verb.subjects & FAMILY != 0 && self.chance(0.2) => {
+                            return Some(Np::Genitive(self.name(|_| true)?, noun));
+                        }
+                        Some(owner) => phrase(Determiner::Of(owner), false),
+                        None => phrase(Determiner::The, false),
                     }
-                    Some(owner) => phrase(Determiner::Of(owner), false),
-                    None => phrase(Determiner::The, false),
-                },
+                }
                 3 if noun.is(many) && verb.en[0] != "need" => phrase(Determiner::Bare, true),
                 4 if noun.is(many) => phrase(Determiner::Number(self.number(2, 12)?), true),
                 _ => phrase(Determiner::The, false),

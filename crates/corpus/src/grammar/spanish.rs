@@ -324,10 +324,17 @@ pub(super) fn sentence(sentence: &Sentence) -> String {
                 false,
             )
         }
-        Sentence::Hurts(part, plural) => {
-            let verb = if *plural { "me duelen" } else { "me duele" };
+        Sentence::Hurts(whose, part, plural) => {
+            let (whom, clitic) = liker(whose);
+            let verb = if *plural { "duelen" } else { "duele" };
             (
-                join(&[verb, article(part, *plural), part.es.1[usize::from(*plural)]]),
+                join(&[
+                    &whom,
+                    clitic,
+                    verb,
+                    article(part, *plural),
+                    part.es.1[usize::from(*plural)],
+                ]),
                 false,
             )
         }

@@ -173,7 +173,8 @@ pub(crate) enum Sentence {
     /// A person of whom the clause says something: `I know the woman who lives in Rome`.
     Who(Np, NounPhrase, Predicate),
     There(NounPhrase, &'static Relation, Np),
-    Hurts(&'static Noun, bool),
+    /// Whose part of the body, which, and whether both.
+    Hurts(Np, &'static Noun, bool),
     WhereIs(Np),
     HowMuch(Np),
     WhatTime(Np, &'static Verb),
