@@ -78,7 +78,7 @@ pub fn speaking(seed: u64, id: &str, is_test: bool) -> (Speaker, Synthesis) {
     let synthesis = Synthesis {
         voice: speaker.voice.to_string(),
         formant: speaker.formant,
-        stretch: rounded(rng.random_range(0.95..1.25), 1000.0),
+        stretch: rounded(rng.random_range(1.0..1.3), 1000.0),
         f0_mean,
         f0_stddev: f0_mean.map(|mean| rounded(mean * spread, 10.0)),
         peak_db: rounded(rng.random_range(-14.0..-2.0), 10.0),

@@ -8,7 +8,7 @@ use super::lexicon::classes::*;
 use super::lexicon::nouns::Noun;
 use super::lexicon::phrases::{IDIOMS, RELATIONS, WEATHER};
 use super::lexicon::verbs::{Frame, VERBS, Verb};
-use super::sample::{IT, Sampler, pronoun, simple, verb};
+use super::sample::{IT, Sampler, describes, pronoun, simple, verb};
 use super::syntax::*;
 
 impl<R: Rng> Sampler<'_, R> {
@@ -79,7 +79,7 @@ impl<R: Rng> Sampler<'_, R> {
         if !self.chance(probability) {
             return None;
         }
-        self.adjective(|it| it.attributive && noun.is(it.classes) && (!noun.is(MASS) || it.state))
+        self.adjective(|it| describes(it, noun))
     }
 
     /// `the soup is cold`, `my sister isn't tired`

@@ -121,7 +121,7 @@ impl<R: Rng> Sampler<'_, R> {
             Determiner::The
         };
         let adjective = if self.chance(0.2) {
-            self.adjective(|adjective| adjective.attributive && noun.is(adjective.classes))
+            self.adjective(|adjective| describes(adjective, noun))
         } else {
             None
         };
@@ -204,9 +204,7 @@ impl<R: Rng> Sampler<'_, R> {
         };
         let bare_plural = phrase.determiner == Determiner::Bare && phrase.plural;
         if !bare_plural && self.chance(0.35) {
-            phrase.adjective = self.adjective(|adjective| {
-                adjective.attributive && noun.is(adjective.classes) && (!noun.is(MASS) || adjective.state)
-            });
+            phrase.adjective = self.adjective(|adjective| describes(adjective, noun));
         }
         Some(Np::Noun(phrase))
     }
@@ -322,7 +320,12 @@ impl<R: Rng> Sampler<'_, R> {
             _ => 0.55,
         };
         if verb.clock && mood != Mood::Progressive && (verb.en[0] == "leave" || self.chance(0.6)) {
-            clause.time = Some(Time::Clock(self.number(2, 12)?));
+            let (from, to) = if matches!(verb.en[0], "get" | "have") {
+                (5, 9)
+            } else {
+                (2, 11)
+            };
+            clause.time = Some(Time::Clock(self.number(from, to)?));
         } else if self.chance(likely) {
             clause.time = self.time(mood);
             clause.fronted =
@@ -339,6 +342,14 @@ impl<R: Rng> Sampler<'_, R> {
         }
         Some(simple(IT, Predicate::Weather(WEATHER.choose(self.rng)?), mood))
     }
+}
+
+/// Whether the adjective goes beside the noun: of what is not counted only states are said, and children are young.
+pub(super) fn describes(adjective: &Adjective, noun: &Noun) -> bool {
+    adjective.attributive
+        && noun.is(adjective.classes)
+        && (!noun.is(MASS) || adjective.state)
+        && !(noun.is(YOUTH) && adjective.en == "young")
 }
 
 /// A clause without circumstances.

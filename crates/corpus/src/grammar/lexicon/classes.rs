@@ -70,3 +70,5 @@ pub(crate) const WRITTEN: Classes = 1 << 40;
 pub(crate) const STUDY: Classes = 1 << 41;
 /// Rooms one sleeps in.
 pub(crate) const SLEEPING: Classes = 1 << 42;
+/// Who is young in any case.
+pub(crate) const YOUTH: Classes = 1 << 43;

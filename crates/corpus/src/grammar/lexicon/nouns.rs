@@ -66,9 +66,9 @@ pub(crate) static NOUNS: &[Noun] = nouns! { false;
     "waiter" "waiters", M "Kellner" "Kellner", M "camarero" "camareros", M "serveur" "serveurs", PERSON|JOB;
     "driver" "drivers", M "Fahrer" "Fahrer", M "conductor" "conductores", M "chauffeur" "chauffeurs", PERSON;
     "engineer" "engineers", M "Ingenieur" "Ingenieure", M "ingeniero" "ingenieros", M "ingénieur" "ingénieurs", PERSON|JOB;
-    "child" "children", N "Kind" "Kinder", M "niño" "niños", M "enfant" "enfants", PERSON;
-    "boy" "boys", M "Junge" "Jungen" weak, M "chico" "chicos", M "garçon" "garçons", PERSON;
-    "girl" "girls", N "Mädchen" "Mädchen", F "chica" "chicas", F "fille" "filles", PERSON;
+    "child" "children", N "Kind" "Kinder", M "niño" "niños", M "enfant" "enfants", PERSON|YOUTH;
+    "boy" "boys", M "Junge" "Jungen" weak, M "chico" "chicos", M "garçon" "garçons", PERSON|YOUTH;
+    "girl" "girls", N "Mädchen" "Mädchen", F "chica" "chicas", F "fille" "filles", PERSON|YOUTH;
     "woman" "women", F "Frau" "Frauen", F "mujer" "mujeres", F "femme" "femmes", PERSON;
     "man" "men", M "Mann" "Männer", M "hombre" "hombres", M "homme" "hommes", PERSON;
     // Animals.
