@@ -1,5 +1,6 @@
 //! The runner: parses, builds, spawns. It knows neither tensors nor models, so it compiles in seconds; keep it so.
 
+mod data;
 mod doctor;
 mod list;
 mod paper;
@@ -52,6 +53,12 @@ enum Command {
         /// Only this paper
         paper: Option<String>,
     },
+    /// Make, check and list the corpora
+    Data {
+        /// What to do
+        #[command(subcommand)]
+        command: data::DataCommand,
+    },
     /// Check what this machine has and what is missing
     Doctor,
     /// Check the rules of the repository: layers, file sizes, proofs, READMEs
@@ -66,6 +73,7 @@ fn main() -> ExitCode {
         Command::Status { paper } => status::status(&root, paper.as_deref()),
         Command::Report(options) => reproduce::report(&root, &options),
         Command::Verify { paper } => verify::verify(&root, paper.as_deref()),
+        Command::Data { command } => data::run(command),
         Command::Doctor => doctor::doctor(&root),
         Command::Tidy => tidy::tidy(&root),
     };

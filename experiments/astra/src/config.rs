@@ -131,7 +131,7 @@ impl Config {
         let an4 = setting.corpus == "an4";
         let (steps, peak) = match (setting.scale, an4) {
             (Scale::Smoke, _) => (40, 2e-3),
-            (Scale::Mini, false) => (1200, 2e-3),
+            (Scale::Mini, false) => (800, 2e-3),
             (Scale::Mini, true) => (1600, 2e-3),
             (Scale::Paper, _) => (100_000, 1e-3),
         };
