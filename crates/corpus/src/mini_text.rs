@@ -161,12 +161,12 @@ fn cover(
             }
         }
     }
-    for index in 0..pool.len() {
+    for (index, taken) in taken.iter_mut().enumerate() {
         if order.len() >= count {
             break;
         }
-        if !taken[index] {
-            taken[index] = true;
+        if !*taken {
+            *taken = true;
             order.push(index);
         }
     }

@@ -1,5 +1,7 @@
 //! AN4 on a tiny tree in its own layout.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests fail where tests would.
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

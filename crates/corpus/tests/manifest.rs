@@ -1,5 +1,7 @@
 //! The manifest: what is written is read back, and everything that can be wrong with one is an error of its own.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests fail where tests would.
+
 use std::path::{Path, PathBuf};
 
 use sandhi_corpus::{Cut, Error, Interval, Manifest, Synthesis};

@@ -1,5 +1,7 @@
 //! The grammar and the sentences of the embedded corpus, seen from outside.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests fail where tests would.
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::OnceLock;
 

@@ -19,9 +19,14 @@ fn substitution(a: &str, b: &str) -> u32 {
 ///
 /// Pauses (`pau`) belong to no word. A phone that no dictionary pronunciation has belongs to the word before it.
 pub(super) fn words_of_phones(phones: &[&str], words: &[&[String]]) -> (Vec<Option<usize>>, u32) {
-    let spoken: Vec<usize> = (0..phones.len()).filter(|&index| phones[index] != "pau").collect();
-    let expected: Vec<(usize, &str)> =
-        words.iter().enumerate().flat_map(|(word, phones)| phones.iter().map(move |phone| (word, phone.as_str()))).collect();
+    let spoken: Vec<usize> = (0..phones.len())
+        .filter(|&index| phones[index] != "pau")
+        .collect();
+    let expected: Vec<(usize, &str)> = words
+        .iter()
+        .enumerate()
+        .flat_map(|(word, phones)| phones.iter().map(move |phone| (word, phone.as_str())))
+        .collect();
     let (rows, columns) = (spoken.len() + 1, expected.len() + 1);
     let mut cost = vec![vec![u32::MAX; columns]; rows];
     for row in 0..rows {
@@ -46,12 +51,16 @@ pub(super) fn words_of_phones(phones: &[&str], words: &[&[String]]) -> (Vec<Opti
         let here = cost[row][column];
         let diagonal = row > 0
             && column > 0
-            && here == cost[row - 1][column - 1].saturating_add(substitution(phones[spoken[row - 1]], expected[column - 1].1));
+            && here
+                == cost[row - 1][column - 1]
+                    .saturating_add(substitution(phones[spoken[row - 1]], expected[column - 1].1));
         if diagonal {
             owner[spoken[row - 1]] = Some(expected[column - 1].0);
             (row, column) = (row - 1, column - 1);
         } else if row > 0 && here == cost[row - 1][column].saturating_add(SKIP) {
-            let before = expected.get(column.saturating_sub(1)).map_or(0, |(word, _)| *word);
+            let before = expected
+                .get(column.saturating_sub(1))
+                .map_or(0, |(word, _)| *word);
             owner[spoken[row - 1]] = Some(before);
             row -= 1;
         } else {
@@ -72,7 +81,12 @@ mod tests {
     #[test]
     fn words_of_phones_find_reduced_vowels_and_pauses() {
         // `the boy can't sleep`: the dictionary says `dh iy`, the speaker `dh ax`, and pauses.
-        let dictionary = [phones("dh iy"), phones("b oy"), phones("k ae n t"), phones("s l iy p")];
+        let dictionary = [
+            phones("dh iy"),
+            phones("b oy"),
+            phones("k ae n t"),
+            phones("s l iy p"),
+        ];
         let words: Vec<&[String]> = dictionary.iter().map(Vec::as_slice).collect();
         let spoken = phones("pau dh ax b oy pau k ae n t s l iy p pau");
         let spoken: Vec<&str> = spoken.iter().map(String::as_str).collect();

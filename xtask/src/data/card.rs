@@ -77,8 +77,13 @@ impl Card {
 
 impl SplitCard {
     pub(super) fn of(cuts: &[sandhi_corpus::Cut]) -> Self {
-        let distinct = |texts: &mut dyn Iterator<Item = &str>| texts.collect::<std::collections::BTreeSet<_>>().len();
-        let low: Vec<f64> = cuts.iter().filter(|cut| cut.low_resource).map(|cut| cut.duration).collect();
+        let distinct =
+            |texts: &mut dyn Iterator<Item = &str>| texts.collect::<std::collections::BTreeSet<_>>().len();
+        let low: Vec<f64> = cuts
+            .iter()
+            .filter(|cut| cut.low_resource)
+            .map(|cut| cut.duration)
+            .collect();
         Self {
             utterances: cuts.len(),
             seconds: to_milliseconds(cuts.iter().map(|cut| cut.duration).sum()),
@@ -95,11 +100,16 @@ fn to_milliseconds(seconds: f64) -> f64 {
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 pub(super) fn sha256_file(path: &Path) -> anyhow::Result<String> {
-    Ok(sha256(&std::fs::read(path).with_context(|| path.display().to_string())?))
+    Ok(sha256(
+        &std::fs::read(path).with_context(|| path.display().to_string())?,
+    ))
 }
 
 /// The card of audio files, given by their paths below a folder.
@@ -111,5 +121,9 @@ pub(super) fn audio(root: &Path, mut paths: Vec<PathBuf>) -> anyhow::Result<Audi
         bytes += content.len() as u64;
         lines.push_str(&format!("{}  {}\n", sha256(&content), path.display()));
     }
-    Ok(AudioCard { files: paths.len(), bytes, sha256: sha256(lines.as_bytes()) })
+    Ok(AudioCard {
+        files: paths.len(),
+        bytes,
+        sha256: sha256(lines.as_bytes()),
+    })
 }

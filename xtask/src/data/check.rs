@@ -25,13 +25,15 @@ pub(super) fn mini(root: &Path) -> anyhow::Result<()> {
         ensure!(got == *expected, "{name}: expected SHA-256 {expected}, got {got}");
     }
     let corpus = sandhi_corpus::mini(root)?;
-    let mut splits: BTreeMap<&str, &[Cut]> = BTreeMap::from([("train", &corpus.train[..]), ("dev", &corpus.dev)]);
+    let mut splits: BTreeMap<&str, &[Cut]> =
+        BTreeMap::from([("train", &corpus.train[..]), ("dev", &corpus.dev)]);
     splits.extend(corpus.tests.iter().map(|(name, cuts)| (name.as_str(), &cuts[..])));
     check_splits(&card, &splits)?;
     let all: Vec<&Cut> = splits.values().copied().flatten().collect();
     check_audio(&card, root, &all)?;
     check_text(&corpus, &splits)?;
-    all.iter().try_for_each(|cut| check_times(cut).with_context(|| format!("cut {}", cut.id)))?;
+    all.iter()
+        .try_for_each(|cut| check_times(cut).with_context(|| format!("cut {}", cut.id)))?;
     say("mini", &card)
 }
 
@@ -43,17 +45,24 @@ pub(super) fn an4(card: &Path, root: &Path) -> anyhow::Result<()> {
         let got = card::sha256_file(&root.join(name))?;
         ensure!(got == *expected, "{name}: expected SHA-256 {expected}, got {got}");
     }
-    let mut splits: BTreeMap<&str, &[Cut]> = BTreeMap::from([("train", &corpus.train[..]), ("dev", &corpus.dev)]);
+    let mut splits: BTreeMap<&str, &[Cut]> =
+        BTreeMap::from([("train", &corpus.train[..]), ("dev", &corpus.dev)]);
     splits.extend(corpus.tests.iter().map(|(name, cuts)| (name.as_str(), &cuts[..])));
     check_splits(&card, &splits)?;
     let speakers: BTreeSet<&str> = corpus.dev.iter().map(|cut| cut.speaker.as_str()).collect();
     ensure!(
-        speakers.iter().copied().eq(card.dev_speakers.iter().map(String::as_str)),
+        speakers
+            .iter()
+            .copied()
+            .eq(card.dev_speakers.iter().map(String::as_str)),
         "dev speakers: expected {:?}, got {speakers:?}",
         card.dev_speakers
     );
     let elsewhere = |cut: &&Cut| speakers.contains(cut.speaker.as_str());
-    let mut others = corpus.train.iter().chain(corpus.tests.iter().flat_map(|(_, cuts)| cuts));
+    let mut others = corpus
+        .train
+        .iter()
+        .chain(corpus.tests.iter().flat_map(|(_, cuts)| cuts));
     if let Some(cut) = others.find(elsewhere) {
         bail!("dev speaker {} speaks {} of another split", cut.speaker, cut.id);
     }
@@ -64,12 +73,19 @@ pub(super) fn an4(card: &Path, root: &Path) -> anyhow::Result<()> {
 
 fn say(name: &str, card: &Card) -> anyhow::Result<()> {
     let (utterances, hours) = (card.utterances(), card.seconds() / 3600.0);
-    Ok(writeln!(std::io::stdout().lock(), "{name}: ok, {utterances} utterances, {hours:.2} hours, as its card says")?)
+    Ok(writeln!(
+        std::io::stdout().lock(),
+        "{name}: ok, {utterances} utterances, {hours:.2} hours, as its card says"
+    )?)
 }
 
 fn check_splits(card: &Card, splits: &BTreeMap<&str, &[Cut]>) -> anyhow::Result<()> {
     let names: Vec<&str> = card.splits.keys().map(String::as_str).collect();
-    ensure!(names.iter().copied().eq(splits.keys().copied()), "splits: the card has {names:?}, the corpus {:?}", splits.keys());
+    ensure!(
+        names.iter().copied().eq(splits.keys().copied()),
+        "splits: the card has {names:?}, the corpus {:?}",
+        splits.keys()
+    );
     for (name, cuts) in splits {
         let (expected, got) = (&card.splits[*name], SplitCard::of(cuts));
         ensure!(*expected == got, "{name}: expected {expected:?}, got {got:?}");
@@ -82,12 +98,24 @@ fn check_audio(card: &Card, root: &Path, cuts: &[&Cut]) -> anyhow::Result<()> {
     in_parallel("audio", cuts, |_, cut| {
         let waveform = Waveform::read_at(&cut.audio, card.sample_rate)?;
         let (expected, got) = (cut.num_samples, waveform.samples.len() as u64);
-        ensure!(expected == got, "{}: expected {expected} samples, got {got}", cut.audio.display());
-        ensure!(cut.sample_rate == card.sample_rate, "{}: expected {} Hz, got {}", cut.id, card.sample_rate, cut.sample_rate);
+        ensure!(
+            expected == got,
+            "{}: expected {expected} samples, got {got}",
+            cut.audio.display()
+        );
+        ensure!(
+            cut.sample_rate == card.sample_rate,
+            "{}: expected {} Hz, got {}",
+            cut.id,
+            card.sample_rate,
+            cut.sample_rate
+        );
         Ok(())
     })?;
-    let paths: BTreeSet<PathBuf> =
-        cuts.iter().map(|cut| Ok(cut.audio.strip_prefix(root)?.to_path_buf())).collect::<anyhow::Result<_>>()?;
+    let paths: BTreeSet<PathBuf> = cuts
+        .iter()
+        .map(|cut| Ok(cut.audio.strip_prefix(root)?.to_path_buf()))
+        .collect::<anyhow::Result<_>>()?;
     let got = card::audio(root, paths.into_iter().collect())?;
     ensure!(got == card.audio, "audio: expected {:?}, got {got:?}", card.audio);
     Ok(())
@@ -98,35 +126,63 @@ fn check_text(corpus: &Corpus, splits: &BTreeMap<&str, &[Cut]>) -> anyhow::Resul
     let mut seen: BTreeMap<String, (&str, &str)> = BTreeMap::new();
     for (name, cuts) in splits {
         for cut in *cuts {
-            for key in [format!("id {}", cut.id), format!("sentence {}", cut.sentence), format!("text {}", cut.text)] {
+            for key in [
+                format!("id {}", cut.id),
+                format!("sentence {}", cut.sentence),
+                format!("text {}", cut.text),
+            ] {
                 if let Some((split, id)) = seen.insert(key.clone(), (name, &cut.id)) {
                     bail!("{key} is in {name} ({}) and in {split} ({id})", cut.id);
                 }
             }
             ensure!(
-                cut.text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'\'' | b' ')),
+                cut.text
+                    .bytes()
+                    .all(|byte| matches!(byte, b'a'..=b'z' | b'\'' | b' ')),
                 "{}: expected words of a-z and the apostrophe, got {:?}",
                 cut.id,
                 cut.text
             );
             for (language, sentences) in &corpus.translations {
-                ensure!(sentences.contains_key(&cut.sentence), "{}: sentence {} has no text in {language}", cut.id, cut.sentence);
+                ensure!(
+                    sentences.contains_key(&cut.sentence),
+                    "{}: sentence {} has no text in {language}",
+                    cut.id,
+                    cut.sentence
+                );
             }
             for word in cut.text.split(' ') {
-                ensure!(corpus.lexicon.contains_key(word), "{}: {word:?} is not in the lexicon", cut.id);
+                ensure!(
+                    corpus.lexicon.contains_key(word),
+                    "{}: {word:?} is not in the lexicon",
+                    cut.id
+                );
             }
         }
     }
-    let held_out = |cut: &&Cut| HELD_OUT_SPEAKERS.iter().any(|speaker| speaker.name == cut.speaker);
+    let held_out = |cut: &&Cut| {
+        HELD_OUT_SPEAKERS
+            .iter()
+            .any(|speaker| speaker.name == cut.speaker)
+    };
     if let Some(cut) = corpus.train.iter().chain(&corpus.dev).find(held_out) {
         bail!("the held-out speaker {} speaks {}", cut.speaker, cut.id);
     }
     let minutes = corpus.low_resource.iter().map(|cut| cut.duration).sum::<f64>() / 60.0;
-    ensure!(LOW_RESOURCE.contains(&minutes), "low-resource subset: expected {LOW_RESOURCE:?} minutes, got {minutes:.1}");
+    ensure!(
+        LOW_RESOURCE.contains(&minutes),
+        "low-resource subset: expected {LOW_RESOURCE:?} minutes, got {minutes:.1}"
+    );
     let words = |cuts: &[Cut]| -> BTreeSet<String> {
-        cuts.iter().flat_map(|cut| cut.text.split(' ')).map(str::to_string).collect()
+        cuts.iter()
+            .flat_map(|cut| cut.text.split(' '))
+            .map(str::to_string)
+            .collect()
     };
-    let missing: Vec<String> = words(&corpus.train).difference(&words(&corpus.low_resource)).cloned().collect();
+    let missing: Vec<String> = words(&corpus.train)
+        .difference(&words(&corpus.low_resource))
+        .cloned()
+        .collect();
     ensure!(missing.is_empty(), "the low-resource subset lacks {missing:?}");
     check_rare_words(corpus)
 }
@@ -139,21 +195,42 @@ fn check_rare_words(corpus: &Corpus) -> anyhow::Result<()> {
             bail!("{}: the rare word {word:?} is in paired text", cut.id);
         }
     }
-    let rare_tests = corpus.tests.iter().filter(|(name, _)| name == "test-rare").flat_map(|(_, cuts)| cuts);
+    let rare_tests = corpus
+        .tests
+        .iter()
+        .filter(|(name, _)| name == "test-rare")
+        .flat_map(|(_, cuts)| cuts);
     for cut in rare_tests {
-        ensure!(cut.text.split(' ').any(|word| is_rare(&word)), "{}: no rare word in {:?}", cut.id, cut.text);
+        ensure!(
+            cut.text.split(' ').any(|word| is_rare(&word)),
+            "{}: no rare word in {:?}",
+            cut.id,
+            cut.text
+        );
     }
     let unpaired = unpaired_text(0, UNPAIRED, &corpus.held_out_text());
     let written: HashSet<&str> = unpaired.iter().flat_map(|text| text.split(' ')).collect();
     let missing: Vec<&&str> = rare.iter().filter(|word| !written.contains(**word)).collect();
-    ensure!(missing.is_empty(), "{UNPAIRED} sentences of unpaired text lack {missing:?}");
+    ensure!(
+        missing.is_empty(),
+        "{UNPAIRED} sentences of unpaired text lack {missing:?}"
+    );
     Ok(())
 }
 
 /// Words and phones are in order, without overlap, inside the utterance, and the words are the transcript.
 fn check_times(cut: &Cut) -> anyhow::Result<()> {
-    let text = cut.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    ensure!(text == cut.text, "words {text:?} are not the transcript {:?}", cut.text);
+    let text = cut
+        .words
+        .iter()
+        .map(|word| word.text.as_str())
+        .collect::<Vec<_>>()
+        .join(" ");
+    ensure!(
+        text == cut.text,
+        "words {text:?} are not the transcript {:?}",
+        cut.text
+    );
     for intervals in [&cut.words, &cut.phones] {
         let mut before = 0.0;
         for it in intervals {
@@ -172,7 +249,13 @@ fn check_times(cut: &Cut) -> anyhow::Result<()> {
     for word in &cut.words {
         let begins = cut.phones.iter().any(|phone| phone.start == word.start);
         let ends = cut.phones.iter().any(|phone| phone.end == word.end);
-        ensure!(begins && ends, "{:?} from {} to {} s does not begin and end with phones", word.text, word.start, word.end);
+        ensure!(
+            begins && ends,
+            "{:?} from {} to {} s does not begin and end with phones",
+            word.text,
+            word.start,
+            word.end
+        );
     }
     Ok(())
 }

@@ -52,18 +52,30 @@ pub fn run(command: DataCommand) -> anyhow::Result<()> {
     let manifests = manifests();
     match command {
         DataCommand::List => list(&manifests),
-        DataCommand::Check { corpus: CorpusName::Mini, data_root } => {
-            check::mini(&data_root.unwrap_or_else(|| manifests.join("mini")))
-        }
-        DataCommand::Check { corpus: CorpusName::An4, data_root } => {
+        DataCommand::Check {
+            corpus: CorpusName::Mini,
+            data_root,
+        } => check::mini(&data_root.unwrap_or_else(|| manifests.join("mini"))),
+        DataCommand::Check {
+            corpus: CorpusName::An4,
+            data_root,
+        } => {
             let Some(root) = data_root else {
                 anyhow::bail!("AN4 is not part of this repository: say where it is with --data-root DIR");
             };
             check::an4(&manifests.join("an4/card.toml"), &root)
         }
-        DataCommand::Synthesize { corpus: CorpusName::Mini, out } => synthesize::mini(&out),
-        DataCommand::Synthesize { corpus: CorpusName::An4, .. } => {
-            anyhow::bail!("AN4 is recorded speech and cannot be synthesized; `cargo xtask data list` says where it is")
+        DataCommand::Synthesize {
+            corpus: CorpusName::Mini,
+            out,
+        } => synthesize::mini(&out),
+        DataCommand::Synthesize {
+            corpus: CorpusName::An4,
+            ..
+        } => {
+            anyhow::bail!(
+                "AN4 is recorded speech and cannot be synthesized; `cargo xtask data list` says where it is"
+            )
         }
     }
 }
@@ -73,9 +85,20 @@ fn list(manifests: &Path) -> anyhow::Result<()> {
     for name in ["mini", "an4"] {
         let card = card::Card::read(&manifests.join(name).join("card.toml"))?;
         writeln!(out, "{:<6} {}", card.name, card.title)?;
-        writeln!(out, "       {} utterances, {:.2} hours, {}", card.utterances(), card.seconds() / 3600.0, card.licence)?;
+        writeln!(
+            out,
+            "       {} utterances, {:.2} hours, {}",
+            card.utterances(),
+            card.seconds() / 3600.0,
+            card.licence
+        )?;
         for (split, entry) in &card.splits {
-            writeln!(out, "       {split:<12} {:>5} utterances {:>7.1} minutes", entry.utterances, entry.seconds / 60.0)?;
+            writeln!(
+                out,
+                "       {split:<12} {:>5} utterances {:>7.1} minutes",
+                entry.utterances,
+                entry.seconds / 60.0
+            )?;
         }
         writeln!(out, "       {}", card.source)?;
     }

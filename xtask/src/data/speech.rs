@@ -23,7 +23,11 @@ pub(super) struct Spoken {
 fn output(command: &mut Command, package: &str) -> anyhow::Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let result = run(command, package)?;
-    ensure!(result.status.success(), "{program} failed: {}", String::from_utf8_lossy(&result.stderr).trim());
+    ensure!(
+        result.status.success(),
+        "{program} failed: {}",
+        String::from_utf8_lossy(&result.stderr).trim()
+    );
     String::from_utf8(result.stdout).with_context(|| format!("what {program} printed"))
 }
 
@@ -42,10 +46,16 @@ pub(super) fn versions(voices: &[&str]) -> anyhow::Result<Vec<String>> {
     // flite reports a failure after it has told its version.
     let flite = run(Command::new("flite").arg("--version"), "flite")?;
     let flite = String::from_utf8_lossy(&flite.stdout);
-    let flite = flite.lines().find_map(|line| line.trim().strip_prefix("version:")).unwrap_or("unknown version");
+    let flite = flite
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("version:"))
+        .unwrap_or("unknown version");
     let listed = output(Command::new("flite").arg("-lv"), "flite")?;
     for voice in voices {
-        ensure!(listed.split_whitespace().any(|word| word == *voice), "flite has no voice {voice}: it lists {listed:?}");
+        ensure!(
+            listed.split_whitespace().any(|word| word == *voice),
+            "flite has no voice {voice}: it lists {listed:?}"
+        );
     }
     let lame = output(Command::new("lame").arg("--version"), "lame")?;
     let lame = lame.lines().next().unwrap_or_default();
@@ -57,7 +67,11 @@ pub(super) fn phones(text: &str) -> anyhow::Result<Vec<String>> {
     let mut command = Command::new("flite");
     command.args(["-voice", "slt", "-ps", "-t", &spelled(text), "-o", "none"]);
     let printed = output(&mut command, "flite")?;
-    Ok(printed.split_whitespace().filter(|phone| *phone != PAUSE).map(str::to_string).collect())
+    Ok(printed
+        .split_whitespace()
+        .filter(|phone| *phone != PAUSE)
+        .map(str::to_string)
+        .collect())
 }
 
 /// flite takes a text without a space for the name of a file.
@@ -84,26 +98,49 @@ pub(super) fn speak(text: &str, how: &Synthesis, scratch: &Path) -> anyhow::Resu
     let printed = output(&mut command, "flite")?;
     let spoken = Waveform::read_at(scratch, SAMPLE_RATE)?;
     let mut waveform = speed(&spoken, how.formant)?;
-    let peak = waveform.samples.iter().fold(0f32, |peak, sample| peak.max(sample.abs()));
+    let peak = waveform
+        .samples
+        .iter()
+        .fold(0f32, |peak, sample| peak.max(sample.abs()));
     ensure!(peak > 0.0, "flite said nothing for {text:?}");
     let gain = 10f64.powf(how.peak_db / 20.0) / f64::from(peak);
-    waveform.samples.iter_mut().for_each(|sample| *sample = (f64::from(*sample) * gain) as f32);
+    waveform
+        .samples
+        .iter_mut()
+        .for_each(|sample| *sample = (f64::from(*sample) * gain) as f32);
 
     let duration = waveform.duration();
     let mut phones = Vec::new();
     let mut start = 0.0;
     for field in printed.split_whitespace() {
-        let (phone, end) = field.rsplit_once(':').with_context(|| format!("flite printed {field:?}"))?;
+        let (phone, end) = field
+            .rsplit_once(':')
+            .with_context(|| format!("flite printed {field:?}"))?;
         let end: f64 = end.parse().with_context(|| format!("flite printed {field:?}"))?;
         // The diphone voice ends its samples within the last pause, before the time it prints.
         let end = (end / how.formant).min(duration);
-        ensure!(end >= start, "flite's phones of {text:?} run backwards at {field:?}");
-        phones.push(Interval { text: phone.to_string(), start: round(start), end: round(end) });
+        ensure!(
+            end >= start,
+            "flite's phones of {text:?} run backwards at {field:?}"
+        );
+        phones.push(Interval {
+            text: phone.to_string(),
+            start: round(start),
+            end: round(end),
+        });
         start = end;
     }
     if let Some(last) = phones.last_mut() {
-        ensure!(last.text == PAUSE, "expected {text:?} to end in a pause, got {:?}", last.text);
-        ensure!(duration - last.end < 0.05, "{text:?}: {duration} s of samples, phones until {} s", last.end);
+        ensure!(
+            last.text == PAUSE,
+            "expected {text:?} to end in a pause, got {:?}",
+            last.text
+        );
+        ensure!(
+            duration - last.end < 0.05,
+            "{text:?}: {duration} s of samples, phones until {} s",
+            last.end
+        );
         last.end = round(duration);
     }
     Ok(Spoken { waveform, phones })
@@ -121,12 +158,22 @@ fn round(seconds: f64) -> f64 {
 pub(super) fn pack(waveform: &Waveform, scratch: &Path, mp3: &Path) -> anyhow::Result<Waveform> {
     write_wav(waveform, scratch)?;
     let mut command = Command::new("lame");
-    command.args(["--quiet", "-m", "m", "--abr", "28", "-q", "2"]).arg(scratch).arg(mp3);
+    command
+        .args(["--quiet", "-m", "m", "--abr", "28", "-q", "2"])
+        .arg(scratch)
+        .arg(mp3);
     output(&mut command, "lame")?;
     let heard = Waveform::read_at(mp3, SAMPLE_RATE)?;
     let (expected, got) = (waveform.samples.len(), heard.samples.len());
-    ensure!(expected == got, "{}: {expected} samples became {got}", mp3.display());
-    let peak = heard.samples.iter().fold(0f32, |peak, sample| peak.max(sample.abs()));
+    ensure!(
+        expected == got,
+        "{}: {expected} samples became {got}",
+        mp3.display()
+    );
+    let peak = heard
+        .samples
+        .iter()
+        .fold(0f32, |peak, sample| peak.max(sample.abs()));
     ensure!(peak < 1.0, "{}: clips, peak {peak}", mp3.display());
     Ok(heard)
 }

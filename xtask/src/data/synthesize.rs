@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use sandhi_corpus::{
-    Cut, HELD_OUT_SPEAKERS, Interval, LANGUAGES, Manifest, MiniSizes, Parallel, SEEN_SPEAKERS, mini_text, rare_words,
-    speaking, unpaired_text,
+    Cut, HELD_OUT_SPEAKERS, Interval, LANGUAGES, Manifest, MiniSizes, Parallel, SEEN_SPEAKERS, mini_text,
+    rare_words, speaking, unpaired_text,
 };
 
 use super::align::words_of_phones;
@@ -19,7 +19,12 @@ use super::speech;
 /// The seed of the embedded corpus. Another one makes another corpus.
 const SEED: u64 = 20_240_606;
 
-const SIZES: MiniSizes = MiniSizes { train: 1320, dev: 100, test_common: 160, test_rare: 160 };
+const SIZES: MiniSizes = MiniSizes {
+    train: 1320,
+    dev: 100,
+    test_common: 160,
+    test_rare: 160,
+};
 
 /// How long the low-resource subset is, in seconds.
 const LOW_RESOURCE: f64 = 22.0 * 60.0;
@@ -42,11 +47,19 @@ struct Order<'a> {
 
 /// Writes the embedded corpus to a new folder.
 pub(super) fn mini(out: &Path) -> anyhow::Result<()> {
-    let voices: BTreeSet<&str> = SEEN_SPEAKERS.iter().chain(&HELD_OUT_SPEAKERS).map(|speaker| speaker.voice).collect();
+    let voices: BTreeSet<&str> = SEEN_SPEAKERS
+        .iter()
+        .chain(&HELD_OUT_SPEAKERS)
+        .map(|speaker| speaker.voice)
+        .collect();
     let made_with = speech::versions(&voices.into_iter().collect::<Vec<_>>())?;
     if out.is_dir() {
         let mut entries = std::fs::read_dir(out).with_context(|| out.display().to_string())?;
-        ensure!(entries.next().is_none(), "{} is not empty: give another folder with --out", out.display());
+        ensure!(
+            entries.next().is_none(),
+            "{} is not empty: give another folder with --out",
+            out.display()
+        );
     }
     let text = mini_text(SEED, SIZES);
     let splits = [
@@ -60,10 +73,20 @@ pub(super) fn mini(out: &Path) -> anyhow::Result<()> {
         ensure!(!sentences.is_empty(), "the grammar gave no sentence for {name}");
     }
     let numbered = splits.iter().flat_map(|(split, sentences)| {
-        sentences.iter().enumerate().map(move |(index, text)| (*split, format!("{split}-{index:04}"), text))
+        sentences
+            .iter()
+            .enumerate()
+            .map(move |(index, text)| (*split, format!("{split}-{index:04}"), text))
     });
-    let orders: Vec<Order> =
-        numbered.zip(0..).map(|((split, id, text), sentence)| Order { id, split, sentence, text }).collect();
+    let orders: Vec<Order> = numbered
+        .zip(0..)
+        .map(|((split, id, text), sentence)| Order {
+            id,
+            split,
+            sentence,
+            text,
+        })
+        .collect();
 
     let lexicon = lexicon(&orders)?;
     let mut cuts = speak_all(&orders, &lexicon, out)?;
@@ -80,22 +103,45 @@ pub(super) fn mini(out: &Path) -> anyhow::Result<()> {
         std::fs::write(&path, content).with_context(|| path.display().to_string())
     };
     for language in LANGUAGES {
-        let lines = orders.iter().map(|order| format!("{}\t{}\n", order.sentence, order.text.text(language).unwrap_or_default()));
+        let lines = orders.iter().map(|order| {
+            format!(
+                "{}\t{}\n",
+                order.sentence,
+                order.text.text(language).unwrap_or_default()
+            )
+        });
         write(format!("text.{language}.tsv"), lines.collect())?;
     }
-    write("lexicon.tsv".into(), lexicon.iter().map(|(word, phones)| format!("{word}\t{}\n", phones.join(" "))).collect())?;
-    write("rare-words.txt".into(), rare_words().iter().map(|word| format!("{word}\n")).collect())?;
+    write(
+        "lexicon.tsv".into(),
+        lexicon
+            .iter()
+            .map(|(word, phones)| format!("{word}\t{}\n", phones.join(" ")))
+            .collect(),
+    )?;
+    write(
+        "rare-words.txt".into(),
+        rare_words().iter().map(|word| format!("{word}\n")).collect(),
+    )?;
     let mut cards = BTreeMap::new();
     for (name, _) in splits {
         let prefix = format!("{name}-");
-        let own = |cut: &&Cut| cut.id.strip_prefix(&prefix).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-        let manifest = Manifest { cuts: cuts.iter().filter(own).cloned().collect() };
+        let own = |cut: &&Cut| {
+            cut.id
+                .strip_prefix(&prefix)
+                .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let manifest = Manifest {
+            cuts: cuts.iter().filter(own).cloned().collect(),
+        };
         manifest.write(&out.join(format!("{name}.jsonl")))?;
         files.push(format!("{name}.jsonl"));
         cards.insert(name.to_string(), SplitCard::of(&manifest.cuts));
     }
-    let audio: Vec<PathBuf> =
-        orders.iter().map(|order| PathBuf::from(format!("audio/{}/{}.mp3", order.split, order.id))).collect();
+    let audio: Vec<PathBuf> = orders
+        .iter()
+        .map(|order| PathBuf::from(format!("audio/{}/{}.mp3", order.split, order.id)))
+        .collect();
     let card = Card {
         name: "mini".into(),
         title: "Embedded corpus: synthetic English speech, sentences in English, German, Spanish and French".into(),
@@ -116,7 +162,8 @@ pub(super) fn mini(out: &Path) -> anyhow::Result<()> {
             .collect::<anyhow::Result<_>>()?,
         audio: card::audio(out, audio)?,
     };
-    std::fs::write(out.join("card.toml"), toml::to_string(&card)?).with_context(|| out.display().to_string())?;
+    std::fs::write(out.join("card.toml"), toml::to_string(&card)?)
+        .with_context(|| out.display().to_string())?;
     super::check::mini(out)
 }
 
@@ -125,7 +172,11 @@ fn lexicon(orders: &[Order]) -> anyhow::Result<Lexicon> {
     let mut words: BTreeSet<String> = rare_words().into_iter().collect();
     let unpaired = unpaired_text(SEED, LEXICON_SENTENCES, &HashSet::new());
     let spoken = orders.iter().map(|order| order.text.transcript());
-    words.extend(spoken.chain(unpaired).flat_map(|text| text.split(' ').map(str::to_string).collect::<Vec<_>>()));
+    words.extend(
+        spoken
+            .chain(unpaired)
+            .flat_map(|text| text.split(' ').map(str::to_string).collect::<Vec<_>>()),
+    );
     let words: Vec<String> = words.into_iter().collect();
     let phones = in_parallel("lexicon", &words, |_, word| {
         let phones = speech::phones(word)?;
@@ -149,7 +200,10 @@ fn speak_all(orders: &[Order], lexicon: &Lexicon, out: &Path) -> anyhow::Result<
 fn speak_one(order: &Order, lexicon: &Lexicon, out: &Path, wav: &Path) -> anyhow::Result<Cut> {
     let (speaker, synthesis) = speaking(SEED, &order.id, order.split.starts_with("test"));
     let spoken = speech::speak(&order.text.en, &synthesis, wav)?;
-    let audio = out.join("audio").join(order.split).join(format!("{}.mp3", order.id));
+    let audio = out
+        .join("audio")
+        .join(order.split)
+        .join(format!("{}.mp3", order.id));
     speech::pack(&spoken.waveform, wav, &audio)?;
     let text = order.text.transcript();
     Ok(Cut {
@@ -175,16 +229,35 @@ fn word_times(text: &str, phones: &[Interval], lexicon: &Lexicon) -> anyhow::Res
     let words: Vec<&str> = text.split(' ').collect();
     let pronunciations: Vec<&[String]> = words
         .iter()
-        .map(|word| lexicon.get(*word).map(Vec::as_slice).with_context(|| format!("{word:?} has no pronunciation")))
+        .map(|word| {
+            lexicon
+                .get(*word)
+                .map(Vec::as_slice)
+                .with_context(|| format!("{word:?} has no pronunciation"))
+        })
         .collect::<anyhow::Result<_>>()?;
     let names: Vec<&str> = phones.iter().map(|phone| phone.text.as_str()).collect();
     let (owner, cost) = words_of_phones(&names, &pronunciations);
-    ensure!(cost <= MAX_COST_PER_WORD * words.len() as u32, "{names:?} is not how {text:?} sounds (cost {cost})");
+    ensure!(
+        cost <= MAX_COST_PER_WORD * words.len() as u32,
+        "{names:?} is not how {text:?} sounds (cost {cost})"
+    );
     let times = words.iter().enumerate().map(|(index, word)| {
-        let own: Vec<&Interval> =
-            phones.iter().zip(&owner).filter(|(_, owner)| **owner == Some(index)).map(|(phone, _)| phone).collect();
-        let (first, last) = own.first().zip(own.last()).with_context(|| format!("{word:?} has no phone in {names:?}"))?;
-        Ok(Interval { text: (*word).to_string(), start: first.start, end: last.end })
+        let own: Vec<&Interval> = phones
+            .iter()
+            .zip(&owner)
+            .filter(|(_, owner)| **owner == Some(index))
+            .map(|(phone, _)| phone)
+            .collect();
+        let (first, last) = own
+            .first()
+            .zip(own.last())
+            .with_context(|| format!("{word:?} has no phone in {names:?}"))?;
+        Ok(Interval {
+            text: (*word).to_string(),
+            start: first.start,
+            end: last.end,
+        })
     });
     times.collect()
 }
@@ -196,7 +269,9 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
     work: impl Fn(usize, &T) -> anyhow::Result<R> + Sync,
 ) -> anyhow::Result<Vec<R>> {
     let style = ProgressStyle::with_template("{msg:<10} {bar:40} {pos}/{len} {eta}")?;
-    let bar = ProgressBar::new(items.len() as u64).with_style(style).with_message(what);
+    let bar = ProgressBar::new(items.len() as u64)
+        .with_style(style)
+        .with_message(what);
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<Option<R>>> = Mutex::new((0..items.len()).map(|_| None).collect());
     let failure: Mutex<Option<(usize, anyhow::Error)>> = Mutex::new(None);
@@ -238,6 +313,10 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
     let done = done.into_inner().unwrap_or_default();
     let count = items.len();
     let results: Vec<R> = done.into_iter().flatten().collect();
-    ensure!(results.len() == count, "{what}: {} of {count} items were done", results.len());
+    ensure!(
+        results.len() == count,
+        "{what}: {} of {count} items were done",
+        results.len()
+    );
     Ok(results)
 }

@@ -4,6 +4,7 @@
 //! they can have; one file per language says it. The words are in `lexicon`, one a line with its forms in all four
 //! languages.
 
+mod clauses;
 mod compose;
 mod english;
 mod french;
