@@ -229,7 +229,7 @@ impl Experiment for Astra {
             ),
             u(
                 "loss weights and their schedule",
-                "fields lambda_text, lambda_match, match_warmup, chosen on dev",
+                "fields lambda_text, lambda_match, match_warmup; set by hand, not swept yet",
             ),
             u(
                 "masking of the text-only input",
