@@ -81,9 +81,12 @@ fn grammar_sentences_are_cased_and_punctuated_in_every_language() {
     }
 }
 
+/// A sentence in one language.
+type Form = fn(&Parallel) -> &str;
+
 #[test]
 fn grammar_contracts_and_elides_everywhere() {
-    let forbidden: [(fn(&Parallel) -> &str, &[&str]); 4] = [
+    let forbidden: [(Form, &[&str]); 4] = [
         (
             |it| &it.en,
             &[

@@ -9,7 +9,7 @@ use sandhi_audio::Waveform;
 use sandhi_corpus::{Corpus, Cut, HELD_OUT_SPEAKERS, unpaired_text};
 
 use super::card::{self, Card, SplitCard};
-use super::synthesize::in_parallel;
+use super::synthesize::{self, in_parallel};
 
 /// How many sentences of unpaired text must have every rare word.
 const UNPAIRED: usize = 20_000;
@@ -32,6 +32,8 @@ pub(super) fn mini(root: &Path) -> anyhow::Result<()> {
     let all: Vec<&Cut> = splits.values().copied().flatten().collect();
     check_audio(&card, root, &all)?;
     check_text(&corpus, &splits)?;
+    check_rare_words(&corpus)?;
+    check_origin(&corpus)?;
     all.iter()
         .try_for_each(|cut| check_times(cut).with_context(|| format!("cut {}", cut.id)))?;
     say("mini", &card)
@@ -184,7 +186,7 @@ fn check_text(corpus: &Corpus, splits: &BTreeMap<&str, &[Cut]>) -> anyhow::Resul
         .cloned()
         .collect();
     ensure!(missing.is_empty(), "the low-resource subset lacks {missing:?}");
-    check_rare_words(corpus)
+    Ok(())
 }
 
 fn check_rare_words(corpus: &Corpus) -> anyhow::Result<()> {
@@ -215,6 +217,23 @@ fn check_rare_words(corpus: &Corpus) -> anyhow::Result<()> {
         missing.is_empty(),
         "{UNPAIRED} sentences of unpaired text lack {missing:?}"
     );
+    Ok(())
+}
+
+/// The grammar still makes these sentences from the corpus' seed.
+fn check_origin(corpus: &Corpus) -> anyhow::Result<()> {
+    let text = synthesize::text();
+    let sentences = [&text.train, &text.dev, &text.test_common, &text.test_rare];
+    for (language, written) in &corpus.translations {
+        let made = sentences
+            .iter()
+            .flat_map(|split| split.iter())
+            .map(|it| it.text(language).unwrap_or_default());
+        let differs = made.zip(written).find(|(made, (_, written))| made != written);
+        if let Some((made, (number, written))) = differs {
+            bail!("sentence {number} in {language}: the grammar makes {made:?}, the corpus has {written:?}");
+        }
+    }
     Ok(())
 }
 
@@ -258,4 +277,97 @@ fn check_times(cut: &Cut) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corpus() -> Corpus {
+        sandhi_corpus::mini(&super::super::manifests().join("mini")).unwrap()
+    }
+
+    fn text_of(corpus: &Corpus) -> anyhow::Result<()> {
+        let mut splits: BTreeMap<&str, &[Cut]> =
+            BTreeMap::from([("train", &corpus.train[..]), ("dev", &corpus.dev)]);
+        splits.extend(corpus.tests.iter().map(|(name, cuts)| (name.as_str(), &cuts[..])));
+        check_text(corpus, &splits)
+    }
+
+    #[track_caller]
+    fn refuses(result: anyhow::Result<()>, what: &str) {
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(what), "{message}");
+    }
+
+    #[test]
+    fn check_accepts_the_embedded_text_and_times() {
+        let corpus = corpus();
+        text_of(&corpus).unwrap();
+        let tests = corpus.tests.iter().flat_map(|(_, cuts)| cuts);
+        corpus
+            .train
+            .iter()
+            .chain(&corpus.dev)
+            .chain(tests)
+            .try_for_each(check_times)
+            .unwrap();
+    }
+
+    #[test]
+    fn check_refuses_what_is_in_two_splits() {
+        let mut corpus = corpus();
+        corpus.dev[3].sentence = corpus.train[9].sentence;
+        refuses(text_of(&corpus), "is in train");
+        let mut corpus = super::tests::corpus();
+        corpus.tests[1].1[0].text = corpus.tests[0].1[0].text.clone();
+        refuses(text_of(&corpus), "is in test-rare");
+    }
+
+    #[test]
+    fn check_refuses_voices_and_words_out_of_place() {
+        let mut corpus = corpus();
+        corpus.train[5].speaker = "rms-1".to_string();
+        refuses(text_of(&corpus), "the held-out speaker rms-1 speaks train-0005");
+        let mut corpus = super::tests::corpus();
+        corpus.low_resource.truncate(300);
+        refuses(text_of(&corpus), "low-resource subset");
+        let mut corpus = super::tests::corpus();
+        corpus.train[5].text = "nina's hand hurts".to_string();
+        refuses(check_rare_words(&corpus), "the rare word \"nina's\"");
+    }
+
+    #[test]
+    fn check_refuses_times_that_cannot_be() {
+        let good = corpus().train[0].clone();
+        let mut cut = good.clone();
+        cut.words[1].start = cut.words[0].end - 0.01;
+        refuses(check_times(&cut), "expected after");
+        let mut cut = good.clone();
+        cut.words.pop();
+        refuses(check_times(&cut), "are not the transcript");
+        let mut cut = good.clone();
+        cut.words[0].start += 0.005;
+        refuses(check_times(&cut), "does not begin and end with phones");
+        let mut cut = good;
+        if let Some(phone) = cut.phones.last_mut() {
+            phone.end = cut.duration + 0.01;
+        }
+        refuses(check_times(&cut), "before");
+    }
+
+    #[test]
+    fn check_refuses_audio_of_another_length_or_content() {
+        let root = super::super::manifests().join("mini");
+        let corpus = corpus();
+        let mut card = Card::read(&root.join("card.toml")).unwrap();
+        let mut cut = corpus.dev[0].clone();
+        cut.num_samples += 1;
+        refuses(check_audio(&card, &root, &[&cut]), "samples, got");
+        card.audio = card::audio(&root, vec!["audio/dev/dev-0000.mp3".into()]).unwrap();
+        check_audio(&card, &root, &[&corpus.dev[0]]).unwrap();
+        refuses(check_audio(&card, &root, &[&corpus.dev[1]]), "audio: expected");
+        card.sample_rate = 8000;
+        refuses(check_audio(&card, &root, &[&corpus.dev[0]]), "8000");
+    }
 }

@@ -13,7 +13,7 @@ use clap::{Subcommand, ValueEnum};
 
 /// A corpus that has a card in data-manifests/.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CorpusName {
+pub(crate) enum CorpusName {
     /// The embedded corpus: synthetic speech in English, text in four languages
     Mini,
     /// CMU AN4: real speech, to be fetched by the user
@@ -22,7 +22,7 @@ pub enum CorpusName {
 
 /// What can be done to corpora.
 #[derive(Debug, Subcommand)]
-pub enum DataCommand {
+pub(crate) enum DataCommand {
     /// Show the corpora: what they are, where they come from, under which licence
     List,
     /// Check a corpus against its card: counts, hashes, durations, sample rates, splits
@@ -48,7 +48,7 @@ pub enum DataCommand {
 /// # Errors
 ///
 /// If the corpus is not there, or is not what its card says.
-pub fn run(command: DataCommand) -> anyhow::Result<()> {
+pub(crate) fn run(command: DataCommand) -> anyhow::Result<()> {
     let manifests = manifests();
     match command {
         DataCommand::List => list(&manifests),

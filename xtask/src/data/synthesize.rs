@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use sandhi_corpus::{
-    Cut, HELD_OUT_SPEAKERS, Interval, LANGUAGES, Manifest, MiniSizes, Parallel, SEEN_SPEAKERS, mini_text,
-    rare_words, speaking, unpaired_text,
+    Cut, HELD_OUT_SPEAKERS, Interval, LANGUAGES, Manifest, MiniSizes, MiniText, Parallel, SEEN_SPEAKERS,
+    mini_text, rare_words, speaking, unpaired_text,
 };
 
 use super::align::words_of_phones;
@@ -45,6 +45,11 @@ struct Order<'a> {
     text: &'a Parallel,
 }
 
+/// The sentences of the embedded corpus.
+pub(super) fn text() -> MiniText {
+    mini_text(SEED, SIZES)
+}
+
 /// Writes the embedded corpus to a new folder.
 pub(super) fn mini(out: &Path) -> anyhow::Result<()> {
     let voices: BTreeSet<&str> = SEEN_SPEAKERS
@@ -61,7 +66,7 @@ pub(super) fn mini(out: &Path) -> anyhow::Result<()> {
             out.display()
         );
     }
-    let text = mini_text(SEED, SIZES);
+    let text = text();
     let splits = [
         ("train", &text.train),
         ("dev", &text.dev),
