@@ -142,7 +142,7 @@ fn audio_shorter_than_the_receptive_field_is_refused() {
     fs::write(place.corpus().join("audio/train-07.wav"), wav(16_000, &samples)).unwrap();
     fail(
         place.run("runs", &[]),
-        &["utterance", "feature frames", "at least 7"],
+        &["utterance train-07", "feature frames", "at least 7"],
     );
 }
 

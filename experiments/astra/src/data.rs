@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use rayon::prelude::*;
 use sandhi_audio::{Fbank, Features, Waveform, normalize_utterance, spec_augment, speed};
+use sandhi_conformer::RECEPTIVE_FIELD;
 use sandhi_core::{Labels, Padded};
 use sandhi_corpus::{BatchBudget, Corpus, Cut, Size};
 use sandhi_lab::{Run, Setting};
@@ -188,6 +189,13 @@ fn frontend(corpus: &Corpus, sentences: &[String]) -> Result<TextFrontend> {
 /// Log-mel features, each bin with mean 0 and variance 1 over the utterance.
 pub(crate) fn features(waveform: &Waveform, fbank: &Fbank) -> Result<Features> {
     let mut features = fbank.compute(waveform)?;
+    // Here the file or the utterance is known; in a batch it would only be a number.
+    if features.num_frames < RECEPTIVE_FIELD {
+        let (frames, seconds) = (features.num_frames, waveform.duration());
+        bail!(
+            "{seconds:.3} s give {frames} feature frames, but the encoder needs at least {RECEPTIVE_FIELD}"
+        );
+    }
     normalize_utterance(&mut features);
     Ok(features)
 }
