@@ -1,5 +1,7 @@
 //! The encoder as a whole: padding, batches, parameters.
 
+#![allow(clippy::unwrap_used)]
+
 use candle_core::{DType, Device, Tensor};
 use sandhi_conformer::{Conformer, ConformerConfig, ConvSubsampling, frames_after};
 use sandhi_core::{Error, Lengths, Padded, Result};

@@ -1,5 +1,7 @@
 //! The pairwise distance against its formula, its differences, and poisoned padding.
 
+#![allow(clippy::unwrap_used)]
+
 use candle_core::{Device, Tensor};
 use sandhi_core::{Distance, Lengths, Padded, Result, pairwise};
 use sandhi_testkit::{Tolerance, assert_close, check_gradient, poison_padding, uniform};

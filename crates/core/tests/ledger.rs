@@ -1,5 +1,7 @@
 //! The ledger sums what it logs.
 
+#![allow(clippy::unwrap_used)]
+
 use candle_core::{Device, Tensor};
 use sandhi_core::{Ledger, Result};
 

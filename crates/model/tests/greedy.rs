@@ -1,5 +1,7 @@
 //! Greedy decoding against the tensor path, and its bound.
 
+#![allow(clippy::unwrap_used)]
+
 use candle_core::{DType, Device, IndexOp, Tensor};
 use sandhi_conformer::ConformerConfig;
 use sandhi_core::{Labels, Lengths, Padded, Result};

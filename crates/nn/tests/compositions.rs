@@ -1,5 +1,8 @@
 //! Every operation against a plain composition of candle's own elementary operations, or plain loops.
 
+// The loops are the formulas, index by index.
+#![allow(clippy::needless_range_loop)]
+
 use candle_core::{DType, Device, Tensor};
 use sandhi_core::{Lengths, Result};
 use sandhi_nn::ops::{self, Activation};

@@ -1,5 +1,7 @@
 //! Every operation's backward pass against central differences in f64.
 
+#![allow(clippy::unwrap_used)]
+
 use candle_core::Tensor;
 use sandhi_core::{Lengths, Result};
 use sandhi_nn::ops::{self, Activation};

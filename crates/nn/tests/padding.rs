@@ -1,5 +1,7 @@
 //! What lies in the padding is never read, and a batch equals its utterances one by one.
 
+#![allow(clippy::unwrap_used)]
+
 use candle_core::{Tensor, Var};
 use sandhi_core::{Lengths, Result};
 use sandhi_nn::ops;

@@ -1,5 +1,7 @@
 //! Parameters depend on (seed, name) and move to candle's containers and back.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device};
