@@ -8,7 +8,6 @@ use sandhi_lab::report::{Alignment, TimedWord};
 use sandhi_model::{Greedy, Hypothesis, JointModel};
 use sandhi_nn::Mode;
 use sandhi_score::{Unit, error_rate, word_edits};
-use sandhi_text::TextFrontend;
 use sandhi_transducer::label_posteriors;
 
 use crate::config::Config;
@@ -139,9 +138,4 @@ pub(crate) fn single(features: &sandhi_audio::Features) -> Result<Padded> {
     let shape = (1, features.num_frames, features.num_bins);
     let values = candle_core::Tensor::from_slice(&features.values, shape, &Device::Cpu)?;
     Ok(Padded::new(values, Lengths::new(vec![features.num_frames]))?)
-}
-
-/// The text of labels.
-pub(crate) fn text_of(frontend: &TextFrontend, hypothesis: &Hypothesis) -> Result<String> {
-    Ok(frontend.decode(&hypothesis.labels)?)
 }

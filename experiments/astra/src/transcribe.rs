@@ -12,7 +12,7 @@ use sandhi_text::TextFrontend;
 
 use crate::config::Config;
 use crate::data::features;
-use crate::evaluate::{recognise, single, text_of};
+use crate::evaluate::{recognise, single};
 use crate::experiment::{FRONTEND, WEIGHTS, build};
 
 /// Prints one line per file: its path, a tab, the transcript. A file that cannot be read is reported and the others go
@@ -25,7 +25,7 @@ pub(crate) fn transcribe(run: &Path, files: &[PathBuf]) -> Result<()> {
         let text = || -> Result<String> {
             let waveform = Waveform::read_at(file, config.fbank.sample_rate)?;
             let hypotheses = recognise(&config, &model, &single(&features(&waveform, &fbank)?)?)?;
-            text_of(&frontend, &hypotheses[0])
+            Ok(frontend.decode(&hypotheses[0].labels)?)
         };
         match text() {
             Ok(text) => writeln!(std::io::stdout(), "{}\t{text}", file.display())?,
