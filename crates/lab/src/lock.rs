@@ -12,7 +12,14 @@ pub(crate) const FILE: &str = "lock";
 /// The lock is the system's and goes with the process: a run that was killed leaves the file, not the lock.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing would do, were there not processes started meanwhile that hold the file open too.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -39,7 +46,7 @@ impl Lock {
             .and_then(|()| write!(file, "{}", std::process::id()))
             .and_then(|()| file.flush());
         wrote.map_err(Error::io("cannot write", &path))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

@@ -23,15 +23,18 @@ pub(crate) fn transcribe(run: &Path, files: &[PathBuf]) -> Result<()> {
     let mut failed = 0;
     for file in files {
         let text = || -> Result<String> {
+            // The errors of reading name the file themselves.
             let waveform = Waveform::read_at(file, config.fbank.sample_rate)?;
-            let hypotheses = recognise(&config, &model, &single(&features(&waveform, &fbank)?)?)?;
-            Ok(frontend.decode(&hypotheses[0].labels)?)
+            let recognised = features(&waveform, &fbank)
+                .and_then(|features| recognise(&config, &model, &single(&features)?))
+                .with_context(|| file.display().to_string())?;
+            Ok(frontend.decode(&recognised[0].labels)?)
         };
         match text() {
             Ok(text) => writeln!(std::io::stdout(), "{}\t{text}", file.display())?,
             Err(error) => {
                 failed += 1;
-                writeln!(std::io::stderr(), "error: {}: {error:#}", file.display())?;
+                writeln!(std::io::stderr(), "error: {error:#}")?;
             }
         }
     }
@@ -55,7 +58,7 @@ fn load(run: &Path) -> Result<(Config, TextFrontend, JointModel)> {
     let config: Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
     let frontend = TextFrontend::load(run.join(FRONTEND))?;
     let params = Params::seeded(0, DType::F32, &Device::Cpu);
-    let model = build(&config, &frontend, &params)?;
+    let model = build(&config, frontend.vocab_size(), frontend.specials().blank, &params)?;
     let weights = run.join(WEIGHTS);
     params
         .load(&weights)

@@ -19,7 +19,6 @@ pub(crate) struct Evidence {
 pub(crate) struct ArmEvidence {
     pub(crate) name: String,
     pub(crate) why: String,
-    pub(crate) default: bool,
     /// Complete runs, by seed.
     pub(crate) done: Vec<RunEvidence>,
     /// What is there but not complete, in words.
@@ -60,7 +59,6 @@ impl Evidence {
             arms.push(ArmEvidence {
                 name: arm.name.clone(),
                 why: arm.why.clone(),
-                default: arm.default,
                 done,
                 open,
             });
@@ -90,18 +88,9 @@ impl Evidence {
 }
 
 impl ArmEvidence {
-    /// Whether the arm has a row: it belongs to a plain reproduce, or somebody ran it.
-    pub(crate) fn is_shown(&self) -> bool {
-        self.default || !self.done.is_empty() || !self.open.is_empty()
-    }
-
-    /// Why there is no number.
-    pub(crate) fn absence(&self) -> String {
-        if self.open.is_empty() {
-            "missing: not run".to_owned()
-        } else {
-            format!("missing: {}", self.open.join("; "))
-        }
+    /// Whether somebody ran the arm; one that failed is shown, with its reason.
+    pub(crate) fn was_run(&self) -> bool {
+        !self.done.is_empty() || !self.open.is_empty()
     }
 }
 

@@ -70,7 +70,7 @@ impl Facts {
             not_run: evidence
                 .arms
                 .iter()
-                .filter(|arm| !arm.is_shown())
+                .filter(|arm| !arm.was_run())
                 .map(|arm| arm.name.clone())
                 .collect(),
             runs,
@@ -92,7 +92,7 @@ fn command(plan: &Plan, evidence: &Evidence) -> String {
     let shown: Vec<&str> = evidence
         .arms
         .iter()
-        .filter(|arm| arm.is_shown())
+        .filter(|arm| arm.was_run())
         .map(|arm| arm.name.as_str())
         .collect();
     let default: Vec<&str> = plan

@@ -112,7 +112,7 @@ fn claim(judged: &Judged) -> String {
         Verdict::Reproduced => "yes",
         Verdict::NotReproduced => "no",
         Verdict::Inconclusive(_) => "open",
-        Verdict::Missing(_) => "none",
+        Verdict::NotTested(_) => "none",
     };
     let plot = intervals::difference(judged).map_or_else(String::new, |svg| {
         let caption = "difference in points, with its 95 % interval";

@@ -38,7 +38,7 @@ pub(crate) struct Cell {
 impl Table {
     pub(crate) fn of(evidence: &Evidence) -> Result<Self> {
         let mut rows = Vec::new();
-        for (index, arm) in evidence.arms.iter().enumerate().filter(|(_, arm)| arm.is_shown()) {
+        for (index, arm) in evidence.arms.iter().enumerate().filter(|(_, arm)| arm.was_run()) {
             let mut cells = Vec::new();
             for split in &evidence.splits {
                 let word = rate(&arm.done, split, Unit::Word)?;
@@ -48,7 +48,10 @@ impl Table {
                         .map(|(word, character)| Cell { word, character }),
                 );
             }
-            let absence = arm.done.is_empty().then(|| arm.absence());
+            let absence = arm
+                .done
+                .is_empty()
+                .then(|| format!("missing: {}", arm.open.join("; ")));
             rows.push(Row {
                 index,
                 arm: arm.name.clone(),

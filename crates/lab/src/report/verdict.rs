@@ -14,7 +14,7 @@ pub(crate) enum Verdict {
     /// Neither, or the scale is too small to say; with the reason.
     Inconclusive(String),
     /// There is nothing to judge by; with what is missing.
-    Missing(String),
+    NotTested(String),
 }
 
 impl Verdict {
@@ -24,14 +24,14 @@ impl Verdict {
             Self::Reproduced => "reproduced",
             Self::NotReproduced => "not reproduced",
             Self::Inconclusive(_) => "inconclusive",
-            Self::Missing(_) => "missing",
+            Self::NotTested(_) => "not tested",
         }
     }
 
     /// The reason, where the word alone does not say it.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
-            Self::Inconclusive(reason) | Self::Missing(reason) => Some(reason),
+            Self::Inconclusive(reason) | Self::NotTested(reason) => Some(reason),
             _ => None,
         }
     }
@@ -63,13 +63,13 @@ fn judge_one(claim: &PlanClaim, scale: Scale, evidence: &Evidence) -> Result<Jud
     };
     let Some((split, unit)) = metric(&claim.metric) else {
         return judged(
-            Verdict::Missing(format!("no such metric: {}", claim.metric)),
+            Verdict::NotTested(format!("no such metric: {}", claim.metric)),
             None,
         );
     };
     for arm in [&claim.better, &claim.worse] {
         if evidence.done(arm).is_empty() {
-            return judged(Verdict::Missing(format!("arm {arm} has no finished run")), None);
+            return judged(Verdict::NotTested(format!("arm {arm} has no finished run")), None);
         }
     }
     let Some(comparison) = compare(
@@ -83,7 +83,7 @@ fn judge_one(claim: &PlanClaim, scale: Scale, evidence: &Evidence) -> Result<Jud
             "{} and {} share no seed scored on {split}",
             claim.better, claim.worse
         );
-        return judged(Verdict::Missing(what), None);
+        return judged(Verdict::NotTested(what), None);
     };
     let difference = comparison.paired.difference;
     let verdict = if scale < Scale::Mini {
