@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod best_path;
+mod ctc;
 mod float;
 pub mod oracle;
 mod posterior;
@@ -9,6 +10,7 @@ mod semiring;
 mod topology;
 
 pub use best_path::{Path, best_path};
+pub use ctc::{Ctc, CtcPosteriors};
 pub use float::Float;
 pub use posterior::{Posteriors, posteriors, posteriors_from};
 pub use recursion::{Table, backward, forward, total};

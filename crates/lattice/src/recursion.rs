@@ -10,7 +10,7 @@ pub struct Table<S> {
 }
 
 impl<S: Semiring> Table<S> {
-    fn zeros(extent: Extent) -> Self {
+    pub(crate) fn zeros(extent: Extent) -> Self {
         Table {
             extent,
             values: vec![S::ZERO; (extent.frames + 1) * (extent.labels + 1)],
@@ -33,7 +33,7 @@ impl<S: Semiring> Table<S> {
     }
 
     #[inline]
-    fn at_mut(&mut self, t: usize, u: usize) -> &mut S {
+    pub(crate) fn at_mut(&mut self, t: usize, u: usize) -> &mut S {
         &mut self.values[t * (self.extent.labels + 1) + u]
     }
 
