@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The learning rate as a function of the step alone, so that a resumed run needs no state for it.
+/// The learning rate as a function of the step and of how many there are, so that a resumed run needs no state for it.
 ///
-/// Steps count from 1. All warm-ups are linear: peak · step / warmup.
+/// Steps count from 1. Schedules with an end give their phases as shares of the steps: a longer training stretches them.
+/// All warm-ups are linear: peak · step / warm-up steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
@@ -24,69 +25,57 @@ pub enum Schedule {
         /// The number of steps to get there.
         warmup: u64,
     },
-    /// Linear to the peak, then half a cosine down to the floor at step `total`.
+    /// Linear to the peak, then half a cosine down to the floor at the last step.
     Cosine {
-        /// The rate at step `warmup`.
+        /// The rate after the warm-up.
         peak: f64,
-        /// The number of steps to get there.
-        warmup: u64,
-        /// The step that reaches the floor.
-        total: u64,
-        /// The rate at the end and after it.
+        /// The share of the steps that climb.
+        warmup: f64,
+        /// The rate at the end.
         floor: f64,
     },
-    /// Linear to the peak, level for `hold` steps, then linear down to the floor at step `total`.
+    /// Linear to the peak, level, then linear down to the floor at the last step.
     WarmupHoldDecay {
-        /// The rate at step `warmup` and until step `warmup + hold`.
+        /// The rate after the warm-up, until the decay.
         peak: f64,
-        /// The number of steps to get there.
-        warmup: u64,
-        /// The number of steps to stay there.
-        hold: u64,
-        /// The step that reaches the floor.
-        total: u64,
-        /// The rate at the end and after it.
+        /// The share of the steps that climb.
+        warmup: f64,
+        /// The share of the steps that stay level.
+        hold: f64,
+        /// The rate at the end.
         floor: f64,
     },
 }
 
 impl Schedule {
-    /// The learning rate of a step, counted from 1.
-    pub fn lr(&self, step: u64) -> f64 {
-        let warm = |peak: f64, warmup: u64| peak * step as f64 / warmup as f64;
-        // How much of the way from `from` to `to` is behind us, at most all of it.
-        let share =
-            |from: u64, to: u64| ((step - from) as f64 / to.saturating_sub(from).max(1) as f64).min(1.0);
+    /// The learning rate of a step, counted from 1, of a training of `steps` steps.
+    pub fn lr(&self, step: u64, steps: u64) -> f64 {
+        let of_steps = |share: f64| share * steps as f64;
+        let climb = |peak: f64, warmup: f64| peak * (step as f64 / warmup).min(1.0);
+        // How much of the way from `from` to the last step is behind us: between nothing and all of it.
+        let behind = |from: f64| ((step as f64 - from) / (steps as f64 - from).max(1.0)).clamp(0.0, 1.0);
         match *self {
             Self::Constant { lr } => lr,
-            Self::InverseSqrt { peak, warmup }
-            | Self::Cosine { peak, warmup, .. }
-            | Self::WarmupHoldDecay { peak, warmup, .. }
-                if step < warmup =>
-            {
-                warm(peak, warmup)
-            }
+            Self::InverseSqrt { peak, warmup } if step < warmup => climb(peak, warmup as f64),
             Self::InverseSqrt { peak, warmup } => peak * (warmup.max(1) as f64 / step as f64).sqrt(),
-            Self::Cosine {
-                peak,
-                warmup,
-                total,
-                floor,
-            } => floor + (peak - floor) * 0.5 * (1.0 + (PI * share(warmup, total)).cos()),
-            Self::WarmupHoldDecay {
-                peak, warmup, hold, ..
-            } if step <= warmup + hold => peak,
+            Self::Cosine { peak, warmup, .. } | Self::WarmupHoldDecay { peak, warmup, .. }
+                if (step as f64) < of_steps(warmup) =>
+            {
+                climb(peak, of_steps(warmup))
+            }
+            Self::Cosine { peak, warmup, floor } => {
+                floor + (peak - floor) * 0.5 * (1.0 + (PI * behind(of_steps(warmup))).cos())
+            }
             Self::WarmupHoldDecay {
                 peak,
                 warmup,
                 hold,
-                total,
                 floor,
-            } => peak + (floor - peak) * share(warmup + hold, total),
+            } => peak + (floor - peak) * behind(of_steps(warmup + hold)),
         }
     }
 
-    /// Checks that rates are finite and not negative, and that the phases fit into the total.
+    /// Checks that rates are finite and not negative, and that the phases fit into the training.
     pub(crate) fn check(&self) -> Result<()> {
         let fail = |why: String| {
             Err(Error::Config {
@@ -94,35 +83,30 @@ impl Schedule {
                 why,
             })
         };
-        let (peak, floor, phases, total) = match *self {
-            Self::Constant { lr } => (lr, 0.0, 0, u64::MAX),
-            Self::InverseSqrt { peak, .. } => (peak, 0.0, 0, u64::MAX),
-            Self::Cosine {
-                peak,
-                warmup,
-                total,
-                floor,
-            } => (peak, floor, warmup, total),
+        let (peak, floor, warmup, hold) = match *self {
+            Self::Constant { lr } => (lr, 0.0, 0.0, 0.0),
+            Self::InverseSqrt { peak, .. } => (peak, 0.0, 0.0, 0.0),
+            Self::Cosine { peak, warmup, floor } => (peak, floor, warmup, 0.0),
             Self::WarmupHoldDecay {
                 peak,
                 warmup,
                 hold,
-                total,
                 floor,
-            } => (peak, floor, warmup + hold, total),
+            } => (peak, floor, warmup, hold),
         };
-        match (peak, floor) {
-            (peak, _) if !(peak > 0.0 && peak.is_finite()) => {
-                fail(format!("expected a positive rate, got {peak}"))
-            }
-            (_, floor) if !(0.0..=peak).contains(&floor) => {
-                fail(format!("expected a floor in 0..={peak}, got {floor}"))
-            }
-            _ if phases >= total => fail(format!(
-                "warm-up and hold take {phases} steps, but the total is {total}"
-            )),
-            _ => Ok(()),
+        if !(peak > 0.0 && peak.is_finite()) {
+            return fail(format!("expected a positive rate, got {peak}"));
         }
+        if !(0.0..=peak).contains(&floor) {
+            return fail(format!("expected a floor in 0..={peak}, got {floor}"));
+        }
+        // `>=` also refuses what is not a number.
+        if !(warmup >= 0.0 && hold >= 0.0 && warmup + hold < 1.0) {
+            return fail(format!(
+                "expected shares of the steps that add up to less than 1, got warmup {warmup} and hold {hold}"
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -130,17 +114,16 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    const STEPS: u64 = 100;
     const COSINE: Schedule = Schedule::Cosine {
         peak: 1.0,
-        warmup: 10,
-        total: 110,
+        warmup: 0.1,
         floor: 0.1,
     };
     const HOLD: Schedule = Schedule::WarmupHoldDecay {
         peak: 1.0,
-        warmup: 10,
-        hold: 20,
-        total: 130,
+        warmup: 0.1,
+        hold: 0.2,
         floor: 0.0,
     };
 
@@ -150,47 +133,49 @@ mod tests {
 
     #[test]
     fn schedule_takes_its_documented_values() {
-        close(Schedule::Constant { lr: 0.3 }.lr(77), 0.3);
+        close(Schedule::Constant { lr: 0.3 }.lr(77, STEPS), 0.3);
         let sqrt = Schedule::InverseSqrt { peak: 2.0, warmup: 4 };
         for (step, lr) in [(1, 0.5), (2, 1.0), (4, 2.0), (16, 1.0), (64, 0.5)] {
-            close(sqrt.lr(step), lr);
+            close(sqrt.lr(step, STEPS), lr);
         }
-        for (step, lr) in [(1, 0.1), (5, 0.5), (10, 1.0), (60, 0.55), (110, 0.1), (1000, 0.1)] {
-            close(COSINE.lr(step), lr);
+        for (step, lr) in [(1, 0.1), (5, 0.5), (10, 1.0), (55, 0.55), (100, 0.1), (1000, 0.1)] {
+            close(COSINE.lr(step, STEPS), lr);
         }
-        for (step, lr) in [(1, 0.1), (10, 1.0), (30, 1.0), (80, 0.5), (130, 0.0), (1000, 0.0)] {
-            close(HOLD.lr(step), lr);
+        for (step, lr) in [(1, 0.1), (10, 1.0), (30, 1.0), (65, 0.5), (100, 0.0), (1000, 0.0)] {
+            close(HOLD.lr(step, STEPS), lr);
+        }
+    }
+
+    #[test]
+    fn schedule_stretches_with_the_training() {
+        for (schedule, step) in [(COSINE, 3), (COSINE, 70), (HOLD, 7), (HOLD, 20), (HOLD, 90)] {
+            close(schedule.lr(step, STEPS), schedule.lr(step * 13, STEPS * 13));
         }
     }
 
     #[test]
     fn schedule_without_warmup_starts_at_the_peak() {
-        close(Schedule::InverseSqrt { peak: 2.0, warmup: 0 }.lr(1), 2.0);
-        close(
-            Schedule::WarmupHoldDecay {
-                peak: 2.0,
-                warmup: 0,
-                hold: 1,
-                total: 3,
-                floor: 0.0,
-            }
-            .lr(1),
-            2.0,
-        );
+        close(Schedule::InverseSqrt { peak: 2.0, warmup: 0 }.lr(1, STEPS), 2.0);
+        let hold = Schedule::WarmupHoldDecay {
+            peak: 2.0,
+            warmup: 0.0,
+            hold: 0.01,
+            floor: 0.0,
+        };
+        close(hold.lr(1, STEPS), 2.0);
+        // Of a single step the only one is also the last.
+        close(hold.lr(1, 1), 0.0);
     }
 
     #[test]
     fn schedule_is_continuous_at_its_joints() {
-        for schedule in [
-            COSINE,
-            HOLD,
-            Schedule::InverseSqrt {
-                peak: 1.0,
-                warmup: 10,
-            },
-        ] {
+        let sqrt = Schedule::InverseSqrt {
+            peak: 1.0,
+            warmup: 10,
+        };
+        for schedule in [COSINE, HOLD, sqrt] {
             for step in 1..200 {
-                let jump = (schedule.lr(step + 1) - schedule.lr(step)).abs();
+                let jump = (schedule.lr(step + 1, STEPS) - schedule.lr(step, STEPS)).abs();
                 assert!(
                     jump <= 0.1 + 1e-12,
                     "{schedule:?} jumps by {jump} after step {step}"
@@ -201,24 +186,21 @@ mod tests {
 
     #[test]
     fn schedule_rejects_unknown_keys_and_phases_that_do_not_fit() {
-        let good = "kind = \"cosine\"\npeak = 1\nwarmup = 10\ntotal = 110\nfloor = 0.1";
+        let good = "kind = \"cosine\"\npeak = 1\nwarmup = 0.1\nfloor = 0.1";
         assert_eq!(toml::from_str::<Schedule>(good).unwrap(), COSINE);
         let error = toml::from_str::<Schedule>(&good.replace("floor", "flor")).unwrap_err();
         assert!(error.to_string().contains("flor"), "{error}");
         assert!(COSINE.check().is_ok());
+        let cosine = |warmup, floor| Schedule::Cosine {
+            peak: 1.0,
+            warmup,
+            floor,
+        };
         for bad in [
-            Schedule::Cosine {
-                peak: 1.0,
-                warmup: 110,
-                total: 110,
-                floor: 0.0,
-            },
-            Schedule::Cosine {
-                peak: 1.0,
-                warmup: 1,
-                total: 110,
-                floor: 2.0,
-            },
+            cosine(1.0, 0.0),
+            cosine(-0.1, 0.0),
+            cosine(f64::NAN, 0.0),
+            cosine(0.1, 2.0),
             Schedule::Constant { lr: f64::NAN },
             Schedule::Constant { lr: 0.0 },
         ] {

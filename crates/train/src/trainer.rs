@@ -223,7 +223,8 @@ impl Trainer {
                 names.join(", ")
             )));
         }
-        self.adam.step(&self.gradients, self.config.schedule.lr(step))?;
+        self.adam
+            .step(&self.gradients, self.config.schedule.lr(step, self.config.steps))?;
         if let Some(average) = &mut self.average {
             average.update()?;
         }
@@ -306,7 +307,7 @@ impl Trainer {
                 .iter()
                 .for_each(|(name, value)| message.push_str(&format!("  {name} {value:.3}")));
         }
-        let lr = self.config.schedule.lr(step);
+        let lr = self.config.schedule.lr(step, self.config.steps);
         message.push_str(&format!(
             "  lr {lr:.1e}  norm {norm:.2}  {:.2} s/step",
             pace.seconds_per_step()
@@ -316,7 +317,7 @@ impl Trainer {
 
     fn log(&self, state: &mut State, run: &mut Run, pace: &mut Pace) -> Result<()> {
         let mut values = state.window.means();
-        values.push(("lr", self.config.schedule.lr(state.step)));
+        values.push(("lr", self.config.schedule.lr(state.step, self.config.steps)));
         values.push(("seconds", pace.seconds_per_step()));
         if state.skipped > 0 {
             values.push(("skipped", state.skipped as f64));

@@ -29,8 +29,7 @@ fn config() -> TrainerConfig {
         non_finite_patience: 2,
         schedule: Schedule::Cosine {
             peak: 0.05,
-            warmup: 5,
-            total: STEPS,
+            warmup: 0.125,
             floor: 0.001,
         },
         adam: AdamWConfig {
@@ -122,7 +121,7 @@ fn batch(step: u64) -> Vec<f32> {
 /// Trains in `dir` with a fresh network, as a new process would, and dies without a word before `dies` is computed.
 fn session(dir: &Path, config: &TrainerConfig, dies: Option<u64>) -> (Network, Result<Outcome, Error>) {
     let network = Network::new();
-    let mut run = open(dir);
+    let mut run = Run::at(dir, 1).unwrap();
     let mut trainer = Trainer::new(&network.params, config.clone()).unwrap();
     let outcome = trainer.fit(
         &mut run,
@@ -137,20 +136,6 @@ fn session(dir: &Path, config: &TrainerConfig, dies: Option<u64>) -> (Network, R
         },
     );
     (network, outcome)
-}
-
-/// Opens the run of a directory. A process started by another test in between can hold a copy of the lock for the
-/// moment between its fork and its exec.
-fn open(dir: &Path) -> Run {
-    let mut run = Run::at(dir, 1);
-    for _ in 0..100 {
-        if !matches!(run, Err(sandhi_lab::Error::Locked { .. })) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        run = Run::at(dir, 1);
-    }
-    run.unwrap()
 }
 
 fn death() -> Error {
@@ -273,7 +258,7 @@ fn fit_asked_to_stop_saves_and_continues_with_the_same_bits() {
     let (config, dir) = (rich(), tempfile::tempdir().unwrap());
     let network = Network::new();
     {
-        let mut run = open(dir.path());
+        let mut run = Run::at(dir.path(), 1).unwrap();
         let mut trainer = Trainer::new(&network.params, config.clone()).unwrap();
         let stop = trainer.stop_flag();
         let outcome = trainer.fit(
@@ -423,7 +408,7 @@ fn fit_stops_early_and_returns_to_the_best() {
         patience: 2,
         ..config()
     };
-    let mut run = open(dir.path());
+    let mut run = Run::at(dir.path(), 1).unwrap();
     let metrics = BTreeMap::from([(4, 0.5), (8, 0.4), (12, f64::NAN), (16, 0.4)]);
     let mut at_best = Vec::new();
     let outcome = Trainer::new(&network.params, config).unwrap().fit(
@@ -461,7 +446,7 @@ fn fit_skips_what_is_not_finite_and_names_it() {
         Ok(ledger)
     };
     let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
-    let mut run = open(dir.path());
+    let mut run = Run::at(dir.path(), 1).unwrap();
     let outcome = Trainer::new(&network.params, config()).unwrap().fit(
         &mut run,
         |micro| spoiled(&network, micro),
@@ -486,7 +471,7 @@ fn fit_skips_what_is_not_finite_and_names_it() {
 
     // One step less of patience, and the second in a row ends it.
     let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
-    let mut run = open(dir.path());
+    let mut run = Run::at(dir.path(), 1).unwrap();
     let strict = TrainerConfig {
         non_finite_patience: 1,
         ..config()
@@ -518,7 +503,7 @@ fn fit_names_parameters_that_no_loss_reaches() {
         if !late {
             make("forgotten.bias");
         }
-        let mut run = open(dir.path());
+        let mut run = Run::at(dir.path(), 1).unwrap();
         let outcome = Trainer::new(&network.params, config()).unwrap().fit(
             &mut run,
             |micro| {
@@ -545,7 +530,7 @@ fn fit_warns_of_a_gradient_of_zeros() {
     let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
     let gate = network.params.get("gate", &[1], Init::Zeros).unwrap();
     let factor = network.params.get("factor", &[1], Init::Zeros).unwrap();
-    let mut run = open(dir.path());
+    let mut run = Run::at(dir.path(), 1).unwrap();
     let outcome = Trainer::new(&network.params, config()).unwrap().fit(
         &mut run,
         |micro| {
@@ -568,7 +553,7 @@ fn fit_warns_of_a_gradient_of_zeros() {
 #[test]
 fn fit_returns_the_error_of_a_closure_and_puts_the_weights_back() {
     let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
-    let mut run = open(dir.path());
+    let mut run = Run::at(dir.path(), 1).unwrap();
     let mut in_training = Vec::new();
     let outcome = Trainer::new(&network.params, rich()).unwrap().fit(
         &mut run,
