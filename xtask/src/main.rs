@@ -2,6 +2,7 @@
 
 mod data;
 mod doctor;
+mod jobs;
 mod list;
 mod paper;
 mod reproduce;
@@ -20,7 +21,7 @@ Examples:
   cargo xtask reproduce astra --scale smoke         the same road in about a minute
   cargo xtask reproduce astra --arms rnnt,astra --seeds 3
   cargo xtask reproduce astra --corpus an4 --data-root ~/data/an4
-  cargo xtask reproduce astra --set optimizer.steps=500 --dry-run
+  cargo xtask reproduce astra --set trainer.steps=500 --dry-run
   cargo xtask status                                what runs, what is done, since when
   cargo xtask report astra                          make the report again from the runs that are there
   cargo xtask verify                                does the committed report say what the runs say?

@@ -1,17 +1,15 @@
-//! `cargo xtask reproduce`: one process per run, one after another; what is done is reused, what was stopped goes on.
+//! `cargo xtask reproduce`: one process per run; what is done is reused, what was stopped goes on.
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, ExitStatus};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use sandhi_lab::report::Report;
 use sandhi_lab::{INTERRUPTED, Identity, Plan, Scale, Status, format_duration, write_atomic};
 
+use crate::jobs::{self, Event, Job, Screen};
 use crate::paper;
 use crate::status::state;
 
@@ -21,7 +19,7 @@ Examples:
   cargo xtask reproduce astra --scale smoke       does everything connect? about a minute, says nothing of claims
   cargo xtask reproduce astra --arms all --seeds 3
   cargo xtask reproduce astra --corpus an4 --data-root ~/data/an4 --arms rnnt
-  cargo xtask reproduce astra --set optimizer.steps=500 --fresh
+  cargo xtask reproduce astra --set trainer.steps=500 --fresh
 
 Stop it with Ctrl-C: the run saves its state, and the same command goes on from there.";
 
@@ -75,6 +73,9 @@ pub(crate) struct Options {
     /// How many seeds per arm; several give intervals over seeds
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
+    /// How many runs at a time; they share the cores [default: as many as there are cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Only show what would be run
     #[arg(long)]
     dry_run: bool,
@@ -118,6 +119,12 @@ struct Planned<'a> {
     reuse: bool,
 }
 
+impl Planned<'_> {
+    fn name(&self) -> String {
+        format!("{} seed {}", self.arm, self.seed)
+    }
+}
+
 fn carry_out(root: &Path, binary: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let place = options.place.arguments()?;
     let plan = paper::plan(root, binary, &place)?;
@@ -151,16 +158,14 @@ fn carry_out(root: &Path, binary: &Path, options: &Options) -> anyhow::Result<Ex
     }
     keep_plan(root, &plan)?;
 
-    let signals = Signals::listen()?;
-    let mut failed = Vec::new();
-    for (index, run) in runs.iter().enumerate() {
-        let name = format!("{} seed {}", run.arm, run.seed);
-        if run.reuse {
-            writeln!(out, "[{}/{}] {name}: reused", index + 1, runs.len())?;
-            continue;
-        }
-        writeln!(out, "[{}/{}] {name}: {}", index + 1, runs.len(), run.found)?;
-        let begun = Instant::now();
+    let to_make: Vec<&Planned<'_>> = runs.iter().filter(|run| !run.reuse).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shares = jobs::shares(options.jobs.map(usize::from), to_make.len(), cores);
+    let screen = Screen::new(shares.0);
+    for run in runs.iter().filter(|run| run.reuse) {
+        screen.say(&format!("{}: reused", run.name()))?;
+    }
+    let job = |run: &&Planned<'_>| -> anyhow::Result<Job> {
         let mut command = paper::program(root, binary)?;
         command
             .arg("run")
@@ -169,27 +174,33 @@ fn carry_out(root: &Path, binary: &Path, options: &Options) -> anyhow::Result<Ex
         if options.fresh {
             command.arg("--fresh");
         }
-        let status = signals.wait(&mut command)?;
-        let took = format_duration(begun.elapsed().as_secs_f64());
-        if status.code() == Some(INTERRUPTED) || signals.stop() {
-            writeln!(
-                out,
-                "stopped in {name} after {took}; the same command goes on from there"
-            )?;
-            return Ok(ExitCode::from(INTERRUPTED as u8));
+        let name = run.name();
+        Ok(Job { name, command })
+    };
+    let jobs = to_make.iter().map(job).collect::<anyhow::Result<_>>()?;
+    let mut failed = Vec::new();
+    let stopped = jobs::run(jobs, shares, &screen, |event| match event {
+        Event::Started(i) => {
+            let (run, of) = (to_make[i], to_make.len());
+            screen.say(&format!("[{}/{of}] {}: {}", i + 1, run.name(), run.found))
         }
-        if status.success() {
-            writeln!(out, "[{}/{}] {name}: done in {took}", index + 1, runs.len())?;
-        } else {
-            writeln!(
-                out,
-                "[{}/{}] {name}: failed ({status}) after {took}; see {}",
-                index + 1,
-                runs.len(),
-                run.dir.join("log.txt").display()
-            )?;
-            failed.push(name);
+        Event::Ended(i, status, took) => {
+            let (run, of) = (to_make[i], to_make.len());
+            let took = format_duration(took.as_secs_f64());
+            let became = if status.success() {
+                format!("done in {took}")
+            } else if status.code() == Some(INTERRUPTED) {
+                format!("stopped after {took}; the same command goes on from there")
+            } else {
+                failed.push(run.name());
+                let log = run.dir.join("log.txt");
+                format!("failed ({status}) after {took}; see {}", log.display())
+            };
+            screen.say(&format!("[{}/{of}] {}: {became}", i + 1, run.name()))
         }
+    })?;
+    if stopped {
+        return Ok(ExitCode::from(INTERRUPTED as u8));
     }
     if failed.len() < runs.len() {
         write_report(root, &plan)?;
@@ -298,47 +309,6 @@ fn write_report(root: &Path, plan: &Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps the runner alive while a run that was asked to stop saves its state.
-struct Signals {
-    interrupt: Arc<AtomicBool>,
-    terminate: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        let signals = Self {
-            interrupt: Arc::default(),
-            terminate: Arc::default(),
-        };
-        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&signals.interrupt))?;
-        signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&signals.terminate))?;
-        Ok(signals)
-    }
-
-    fn stop(&self) -> bool {
-        self.interrupt.load(Ordering::Relaxed) || self.terminate.load(Ordering::Relaxed)
-    }
-
-    /// Runs a command to its end. Ctrl-C reaches it by itself, a termination is passed on.
-    fn wait(&self, command: &mut Command) -> anyhow::Result<ExitStatus> {
-        let mut child: Child = command.spawn().context("cannot start the experiment")?;
-        let mut told = false;
-        loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status);
-            }
-            if self.terminate.load(Ordering::Relaxed) && !told {
-                told = true;
-                Command::new("kill")
-                    .arg(child.id().to_string())
-                    .status()
-                    .context("cannot pass the signal on")?;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -374,7 +344,10 @@ mod tests {
         let binary = experiment();
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        let carry = |arguments: &[&str]| carry_out(root, &binary, &options(arguments)).unwrap();
+        let carry = |arguments: &[&str]| {
+            let one_by_one = [&["--jobs", "1"], arguments].concat();
+            carry_out(root, &binary, &options(&one_by_one)).unwrap()
+        };
 
         // A dry run leaves nothing behind.
         assert_eq!(carry(&["--dry-run"]), ExitCode::SUCCESS);
@@ -411,6 +384,25 @@ mod tests {
         assert_eq!(identity(root, "quiet").status, Status::Failed);
 
         crate::status::status(root, None).unwrap();
+    }
+
+    #[test]
+    fn reproduce_side_by_side_equals_one_by_one() {
+        let binary = experiment();
+        let utterances = |jobs: &str| {
+            let root = tempfile::tempdir().unwrap();
+            let done = carry_out(root.path(), &binary, &options(&["--jobs", jobs])).unwrap();
+            assert_eq!(done, ExitCode::SUCCESS);
+            ["loud", "quiet"].map(|arm| {
+                let dir = root
+                    .path()
+                    .join("runs/noisy-channel/mini")
+                    .join(arm)
+                    .join("seed-0");
+                std::fs::read_to_string(dir.join("utterances.test.jsonl")).unwrap()
+            })
+        };
+        assert_eq!(utterances("1"), utterances("2"));
     }
 
     #[test]

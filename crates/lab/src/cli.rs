@@ -55,7 +55,7 @@ pub struct Place {
     /// The directory of a corpus that is not embedded [default: the corpus in $SANDHI_DATA]
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
-    /// Replace one field of the configuration: --set optimizer.steps=200 (may be repeated)
+    /// Replace one field of the configuration: --set trainer.steps=200 (may be repeated)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<Override>,
 }

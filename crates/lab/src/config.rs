@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use crate::suggest::unknown;
 use crate::{Error, Result};
 
-/// One field of a configuration replaced from the command line: `--set optimizer.steps=200`.
+/// One field of a configuration replaced from the command line: `--set trainer.steps=200`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Override {
     key: String,

@@ -25,7 +25,7 @@ pub use identity::{Code, Identity, Machine, Status};
 pub use lock::{Lock, holder};
 pub use metrics::{Metric, read_metrics};
 pub use plan::{Plan, PlanArm, PlanClaim, PlanDeparture, PlanReference, PlanUnknown};
-pub use progress::{Progress, duration as format_duration};
+pub use progress::{Progress, ProgressLine, duration as format_duration};
 pub use run::{INTERRUPTED, Run, Utterance, read_utterances};
 pub use setting::{Scale, Setting};
 pub use suggest::did_you_mean;

@@ -143,6 +143,36 @@ impl Lines {
     }
 }
 
+/// One line of progress as it is written where there is no terminal, for a program that shows it on its own.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProgressLine<'a> {
+    /// What is being done.
+    pub what: &'a str,
+    /// Steps done.
+    pub position: u64,
+    /// Of so many.
+    pub total: u64,
+    /// What is shown beside it, and the time left.
+    pub rest: &'a str,
+}
+
+impl<'a> ProgressLine<'a> {
+    /// Reads a line back; none if it is no progress.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let (what, after) = line.split_once(' ')?;
+        let (count, rest) = after
+            .split_once("  ")
+            .map_or((after, ""), |(count, _)| (count, &after[count.len()..]));
+        let (position, total) = count.split_once('/')?;
+        Some(Self {
+            what,
+            position: position.parse().ok()?,
+            total: total.parse().ok()?,
+            rest,
+        })
+    }
+}
+
 /// Seconds as `42 s`, `3 min 05 s`, `2 h 10 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
@@ -173,6 +203,17 @@ mod tests {
             lines.line(Duration::from_secs(10)),
             "training 60/100  loss 1.0  40 s left"
         );
+    }
+
+    #[test]
+    fn progress_lines_are_read_back() {
+        let line = ProgressLine::parse("train 60/100  loss 1.0  40 s left").unwrap();
+        assert_eq!((line.what, line.position, line.total), ("train", 60, 100));
+        assert_eq!(line.rest, "  loss 1.0  40 s left");
+        assert_eq!(ProgressLine::parse("features 0/96").unwrap().rest, "");
+        for other in ["error: a/b", "Error: utterance x", "", "half 1/2 done", "1/2"] {
+            assert_eq!(ProgressLine::parse(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -3,25 +3,24 @@
 /// 64 MiB: candle walks and drops the graph by recursion, and an LSTM over a few hundred labels overflows the default.
 const STACK: usize = 64 << 20;
 
-/// Runs `f` in a thread with a stack of 64 MiB and returns what it returns. Training belongs in there.
+/// Runs `f` in a pool of threads with stacks of 64 MiB and returns what it returns. Training belongs in there.
 ///
-/// Backward passes and the release of a graph recurse once per chained operation; an overflow aborts the process.
+/// Backward passes and the release of a graph recurse once per chained operation; an overflow aborts the process. The
+/// pool is also the one that parallel layers use from within `f`, which spares a change of threads at every layer. It has
+/// as many threads as rayon's own pool would: one per core, or `RAYON_NUM_THREADS`.
 ///
 /// # Panics
 ///
 /// If `f` panics, with its payload; and if the system refuses a thread, as [`std::thread::spawn`] does.
 pub fn with_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("training".into())
-            .stack_size(STACK)
-            .spawn_scoped(scope, f);
-        match thread.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(error) => panic!("cannot start the training thread: {error}"),
-        }
-    })
+    let pool = rayon::ThreadPoolBuilder::new()
+        .thread_name(|i| format!("training-{i}"))
+        .stack_size(STACK)
+        .build();
+    match pool {
+        Ok(pool) => pool.install(f),
+        Err(error) => panic!("cannot start the training threads: {error}"),
+    }
 }
 
 #[cfg(test)]

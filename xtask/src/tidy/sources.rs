@@ -7,8 +7,14 @@ use anyhow::Context;
 
 /// Longer files hold more than one idea.
 const MAX_LINES: usize = 600;
-/// The variables we read; the last two are conventions of terminals and of continuous integration.
-const VARIABLES: [&str; 4] = ["SANDHI_DATA", "SANDHI_SLOW", "NO_COLOR", "CI"];
+/// The variables we read; the last three are conventions of rayon, of terminals and of continuous integration.
+const VARIABLES: [&str; 5] = [
+    "SANDHI_DATA",
+    "SANDHI_SLOW",
+    "RAYON_NUM_THREADS",
+    "NO_COLOR",
+    "CI",
+];
 /// What cargo sets for build scripts.
 const BUILD_VARIABLES: [&str; 3] = ["RUSTC", "OUT_DIR", "TARGET"];
 
