@@ -1,8 +1,9 @@
 //! The joint speech and text model of ASTRA.
 
+use candle_core::Module;
 use sandhi_conformer::{Conformer, ConvSubsampling};
 use sandhi_core::{Error, Labels, Padded, Result};
-use sandhi_nn::{Embedding, Mode, Params};
+use sandhi_nn::{Embedding, Linear, Mode, Params};
 
 use crate::{Joiner, JoinerInputs, JointConfig, Predictor};
 
@@ -28,6 +29,7 @@ pub struct JointModel {
     shared: Conformer,
     predictor: Predictor,
     joiner: Joiner,
+    ctc: Option<Linear>,
     blank: u32,
 }
 
@@ -78,7 +80,23 @@ impl JointModel {
                 &params.scope("predictor"),
             )?,
             joiner: Joiner::new(dim, p, config.joiner_dim, vocabulary, &params.scope("joiner"))?,
+            ctc: None,
             blank,
+        })
+    }
+
+    /// The same model with an output layer on the shared encoder for an auxiliary CTC loss. All other weights start as
+    /// they do without it; decoding does not use it.
+    ///
+    /// # Errors
+    ///
+    /// As the layers of [`sandhi_nn`].
+    pub fn with_ctc(self, config: &JointConfig, params: &Params) -> Result<Self> {
+        let vocabulary = self.joiner.output().weight().dims()[0];
+        let ctc = Linear::new(config.block.dim, vocabulary, &params.scope("ctc"))?;
+        Ok(Self {
+            ctc: Some(ctc),
+            ..self
         })
     }
 
@@ -119,6 +137,20 @@ impl JointModel {
     /// [`Error::Tensor`] on a wrong width.
     pub fn share(&self, encoded: &Padded, mode: Mode) -> Result<Padded> {
         self.shared.encode(encoded, mode)
+    }
+
+    /// Logits `[B, T, V]` of the CTC output layer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the model has none, see [`with_ctc`](Self::with_ctc).
+    pub fn ctc_logits(&self, shared: &Padded) -> Result<Padded> {
+        let missing = || Error::Invalid {
+            what: "CTC output layer",
+            why: "this model was built without one".into(),
+        };
+        let layer = self.ctc.as_ref().ok_or_else(missing)?;
+        shared.with_values(layer.forward(shared.values())?)
     }
 
     /// The two sides of the joiner for these frames and labels.

@@ -128,6 +128,27 @@ fn joint_model_batch_equals_singles_on_both_sides() -> Result<()> {
 }
 
 #[test]
+fn ctc_logits_come_with_their_layer_and_leave_the_rest_as_it_starts() -> Result<()> {
+    let (params, model) = model(7, DType::F64)?;
+    let shared = encoded(&model, 1, DType::F64, &[40, 20])?;
+    let error = model.ctc_logits(&shared).unwrap_err().to_string();
+    assert_eq!(error, "CTC output layer: this model was built without one");
+
+    let before: Vec<String> = params.vars().into_iter().map(|(name, _)| name).collect();
+    let with = model.clone().with_ctc(&config(), &params)?;
+    let logits = with.ctc_logits(&shared)?;
+    let (batch, frames, _) = shared.dims();
+    assert_eq!(logits.dims(), (batch, frames, VOCABULARY));
+    assert_eq!(logits.lengths(), shared.lengths());
+    let added: Vec<String> = params.vars().into_iter().map(|(name, _)| name).collect();
+    let added: Vec<&String> = added.iter().filter(|name| !before.contains(name)).collect();
+    assert_eq!(added, ["ctc.bias", "ctc.weight"]);
+    let greedy = Greedy { max_symbols: 3 };
+    assert_eq!(greedy.decode(&with, &shared)?, greedy.decode(&model, &shared)?);
+    Ok(())
+}
+
+#[test]
 fn text_encoder_leaves_the_speech_side_as_it_starts() -> Result<()> {
     let (whole, _) = model(4, DType::F32)?;
     let alone = Params::seeded(4, DType::F32, &Device::Cpu);

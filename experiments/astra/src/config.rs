@@ -93,12 +93,14 @@ pub(crate) struct Config {
     pub(crate) generated_sentences: usize,
     /// Unpaired sentences per step; 0 injects no text.
     pub(crate) text_batch: usize,
+    /// λ of the auxiliary CTC loss on paired speech; 0 for none.
+    pub(crate) lambda_ctc: f64,
     /// λ of the text-only loss (E3).
     pub(crate) lambda_text: f64,
     /// λ of the consistency loss (E2).
     pub(crate) lambda_match: f64,
-    /// The consistency loss starts at zero and reaches its λ after this many steps.
-    pub(crate) match_warmup: u64,
+    /// The consistency loss starts at zero and reaches its λ after this share of the steps.
+    pub(crate) match_warmup: f64,
     /// Along which alignment.
     pub(crate) matching: Matching,
     /// By which distance.
@@ -129,21 +131,21 @@ impl Config {
     /// The full ASTRA arm at a setting; the other arms are struct updates of it.
     pub(crate) fn at(setting: &Setting) -> Self {
         let an4 = setting.corpus == "an4";
-        let (steps, peak) = match (setting.scale, an4) {
-            (Scale::Smoke, _) => (40, 2e-3),
-            (Scale::Mini, false) => (800, 2e-3),
-            (Scale::Mini, true) => (1600, 2e-3),
-            (Scale::Paper, _) => (100_000, 1e-3),
+        let (steps, peak) = match setting.scale {
+            Scale::Smoke => (40, 2e-3),
+            Scale::Mini => (3200, 2e-3),
+            Scale::Paper => (100_000, 1e-3),
         };
         let smoke = setting.scale == Scale::Smoke;
         Self {
             paired: if an4 { Paired::All } else { Paired::LowResource },
             limit: if smoke { 24 } else { 0 },
             generated_sentences: if smoke { 200 } else { 4000 },
-            text_batch: if smoke { 4 } else { 12 },
+            text_batch: if smoke { 4 } else { 6 },
+            lambda_ctc: 0.5,
             lambda_text: 0.3,
             lambda_match: 3.0,
-            match_warmup: steps / 5,
+            match_warmup: 0.2,
             matching: Matching::Learned,
             metric: Metric::Mae,
             placement: Placement::Encoders,
@@ -153,7 +155,7 @@ impl Config {
             budget: Budget {
                 max_frames: 9_600,
                 max_cells: 120_000,
-                max_utterances: 16,
+                max_utterances: 8,
             },
             fbank: FbankConfig::kaldi(),
             augment: SpecAugmentConfig {
@@ -169,7 +171,7 @@ impl Config {
                 steps,
                 accumulate: 1,
                 clip_norm: Some(5.0),
-                ema_decay: if smoke { None } else { Some(0.995) },
+                ema_decay: if smoke { None } else { Some(0.998) },
                 log_every: if smoke { 5 } else { 20 },
                 checkpoint_every: if smoke { 10 } else { 200 },
                 keep: 2,
@@ -178,9 +180,8 @@ impl Config {
                 non_finite_patience: 5,
                 schedule: Schedule::WarmupHoldDecay {
                     peak,
-                    warmup: steps / 10,
-                    hold: steps * 4 / 10,
-                    total: steps,
+                    warmup: 0.1,
+                    hold: 0.4,
                     floor: peak / 50.0,
                 },
                 adam: AdamWConfig {

@@ -1,11 +1,13 @@
-//! The training objective: (E1) + λ_match (E2) + λ_text (E3).
+//! The training objective: (E1) + λ_match (E2) + λ_text (E3), and an auxiliary of our own: λ_ctc L_ctc.
 
 use sandhi_align::{BestAlignment, Moves, Upsampled};
 use sandhi_core::{ArcScores, Consistency, Labels, Ledger, Padded, Pair, Result};
 use sandhi_model::JointModel;
 use sandhi_nn::Mode;
 use sandhi_text::repeat;
-use sandhi_transducer::{Alignment, ExpectedCost, Normalize, SoftCost, joiner_arc_scores, transducer_loss};
+use sandhi_transducer::{
+    Alignment, ExpectedCost, Normalize, SoftCost, ctc_loss, joiner_arc_scores, transducer_loss,
+};
 
 use crate::config::{Config, Matching, Placement};
 
@@ -68,7 +70,7 @@ fn upsampled(labels: &Labels, times: usize) -> Result<Labels> {
     )
 }
 
-/// L = L_rnnt(speech) + λ_match L_c(speech, text) / U + λ_text L_rnnt(text).
+/// L = L_rnnt(speech) + λ_ctc L_ctc(speech) + λ_match L_c(speech, text) / U + λ_text L_rnnt(text).
 pub(crate) fn objective(
     config: &Config,
     matching: Option<&dyn Consistency>,
@@ -84,6 +86,12 @@ pub(crate) fn objective(
     let shared = model.share(&speech, mode)?; // [B, T, D]
     let arcs = lattice(model, &shared, &batch.transcript, mode)?;
     loss.add("rnnt/speech", 1.0, transducer_loss(&arcs)?)?;
+
+    // DEPARTURE: CTC makes the encoder listen before the predictor has learned the few transcripts by heart.
+    if config.lambda_ctc > 0.0 {
+        let logits = model.ctc_logits(&shared)?; // [B, T, V]
+        loss.add("ctc", config.lambda_ctc, ctc_loss(&logits, &batch.transcript)?)?;
+    }
 
     // (E2) Paired text, matched under the alignments the lattice already holds, per label.
     if let Some(matching) = matching {
@@ -104,7 +112,7 @@ pub(crate) fn objective(
             .iter()
             .map(|&n| n.max(1) as f32);
         let labels = candle_core::Tensor::from_iter(labels, cost.device())?;
-        let ramp = (step as f64 / config.match_warmup.max(1) as f64).min(1.0);
+        let ramp = (step as f64 / (config.match_warmup * config.trainer.steps as f64).max(1.0)).min(1.0);
         loss.add("consistency", config.lambda_match * ramp, (cost / labels)?)?;
     }
 
@@ -124,7 +132,7 @@ mod tests {
     use sandhi_nn::Params;
 
     use super::*;
-    use crate::experiment::Astra;
+    use crate::experiment::{Astra, build};
 
     const VOCABULARY: usize = 12;
 
@@ -149,11 +157,7 @@ mod tests {
         let arms = Astra::arms(&Setting::embedded(Scale::Smoke)).unwrap();
         let make = |arm: sandhi_lab::Arm<Config>| {
             let params = Params::seeded(1, DType::F32, &Device::Cpu);
-            let model = if arm.config.uses_text() {
-                JointModel::new(&arm.config.model, VOCABULARY, 0, &params).unwrap()
-            } else {
-                JointModel::speech_only(&arm.config.model, VOCABULARY, 0, &params).unwrap()
-            };
+            let model = build(&arm.config, VOCABULARY, 0, &params).unwrap();
             (arm.name, arm.config, params, model)
         };
         arms.into_iter().map(make).collect()
@@ -166,7 +170,7 @@ mod tests {
         }
         let matching = consistency(config);
         let matching = matching.as_deref().map(|m| m as &dyn Consistency);
-        objective(config, matching, model, &batch, mode, config.match_warmup).unwrap()
+        objective(config, matching, model, &batch, mode, config.trainer.steps).unwrap()
     }
 
     #[test]
