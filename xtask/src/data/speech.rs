@@ -199,3 +199,18 @@ fn write_wav(waveform: &Waveform, path: &Path) -> anyhow::Result<()> {
     }
     std::fs::write(path, bytes).with_context(|| path.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_program_is_named_with_the_package_that_has_it() {
+        let error = run(&mut Command::new("no-such-program-of-ours"), "flite").unwrap_err();
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("flite") && text.contains("apt-get install"),
+            "{text}"
+        );
+    }
+}
