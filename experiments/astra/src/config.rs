@@ -143,7 +143,7 @@ impl Config {
             generated_sentences: if smoke { 200 } else { 4000 },
             text_batch: if smoke { 4 } else { 6 },
             lambda_ctc: 0.5,
-            lambda_text: 0.3,
+            lambda_text: 1.0,
             lambda_match: 3.0,
             match_warmup: 0.2,
             matching: Matching::Learned,

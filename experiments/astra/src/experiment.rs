@@ -232,7 +232,8 @@ impl Experiment for Astra {
             ),
             u(
                 "loss weights and their schedule",
-                "fields lambda_text, lambda_match, match_warmup; set by hand, not swept yet",
+                "fields lambda_text, lambda_match, match_warmup; chosen on dev of the mini corpus among lambda_text 0.3, 1, 2 \
+                 (arm text) and lambda_match 1, 3 (arm astra)",
             ),
             u(
                 "masking of the text-only input",
