@@ -212,7 +212,7 @@ fn run_of_another_configuration_is_not_mixed_in() {
     let before = fs::read(place.run_dir("runs").join("metrics.jsonl")).unwrap();
     fail(
         place.run("runs", &["--set", "lambda_text=0.5"]),
-        &["lambda_text", "0.3", "0.5", "--fresh"],
+        &["lambda_text", "lambda_text: 1.0 -> 0.5", "0.5", "--fresh"],
     );
     assert_eq!(
         fs::read(place.run_dir("runs").join("metrics.jsonl")).unwrap(),

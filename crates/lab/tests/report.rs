@@ -237,3 +237,22 @@ fn hostile_text_is_escaped() {
         .html();
     assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
 }
+
+#[test]
+fn report_of_one_arm_says_that_no_claim_is_tested() {
+    let dir = tempfile::tempdir().unwrap();
+    let complete = report(dir.path(), Scale::Mini, 1);
+    assert!(!complete.markdown().contains("None of the paper's claims"));
+    let setting = dir.path().join("runs/astra/mini");
+    for arm in ["text", "upsampled", "astra"] {
+        std::fs::remove_dir_all(setting.join(arm)).unwrap();
+    }
+    let alone = Report::collect(&common::plan(Scale::Mini), &dir.path().join("runs")).unwrap();
+    for text in [alone.markdown(), alone.html()] {
+        assert!(
+            text.contains("None of the paper's claims") && !text.contains("not tested"),
+            "{text}"
+        );
+        assert!(text.contains("--arms rnnt"), "{text}");
+    }
+}

@@ -6,7 +6,7 @@ use crate::report::examples::Piece;
 use crate::report::rates::SAMPLES;
 use crate::report::svg::minus;
 use crate::report::table::bracketed;
-use crate::report::verdict::Judged;
+use crate::report::verdict::{Judged, NONE_TESTED, any_tested};
 
 /// How many of the worst utterances are shown; the page has more.
 const EXAMPLES: usize = 5;
@@ -51,6 +51,10 @@ fn head(text: &mut String, report: &Report) {
 
 fn claims(text: &mut String, report: &Report) {
     if report.judged.is_empty() {
+        return;
+    }
+    if !any_tested(&report.judged) {
+        let _ = writeln!(text, "## Claims\n\n{NONE_TESTED}\n");
         return;
     }
     text.push_str("## Claims\n\n| claim | source | verdict | evidence |\n|---|---|---|---|\n");

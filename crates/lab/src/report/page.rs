@@ -7,7 +7,7 @@ use crate::report::examples::{Example, Piece};
 use crate::report::html::{authored, definitions, section, table};
 use crate::report::rates::{Rate, SAMPLES};
 use crate::report::svg::{STYLE, escape};
-use crate::report::verdict::{Judged, Verdict};
+use crate::report::verdict::{Judged, NONE_TESTED, Verdict, any_tested};
 use crate::report::{Report, alignment, curves, intervals, markdown};
 
 const PAGE: &str = include_str!("page.css");
@@ -98,6 +98,9 @@ fn head(report: &Report) -> String {
 fn claims(report: &Report) -> String {
     if report.judged.is_empty() {
         return String::new();
+    }
+    if !any_tested(&report.judged) {
+        return format!("<p>{NONE_TESTED}</p>\n");
     }
     let cards: String = report.judged.iter().map(claim).collect();
     format!(

@@ -45,6 +45,16 @@ pub(crate) struct Judged {
     pub(crate) comparison: Option<Comparison>,
 }
 
+/// Said in place of the claims where the arms that were run compare nothing.
+pub(crate) const NONE_TESTED: &str = "None of the paper's claims can be judged by the arms that were run.";
+
+/// Whether any claim was put to the test.
+pub(crate) fn any_tested(judged: &[Judged]) -> bool {
+    judged
+        .iter()
+        .any(|judged| !matches!(judged.verdict, Verdict::NotTested(_)))
+}
+
 /// Judges every claim of a plan.
 pub(crate) fn judge(plan: &Plan, evidence: &Evidence) -> Result<Vec<Judged>> {
     plan.claims
