@@ -50,13 +50,13 @@ struct Batch {
 impl Batch {
     fn new(mut tensors: HashMap<String, Tensor>) -> Result<Self> {
         let mut take = |name: &str| tensors.remove(name);
-        let logits = take("logits").context("the file has no tensor `logits`")?;
+        let needed = |name: &str, found: Option<Tensor>| {
+            found.with_context(|| format!("the file has no tensor `{name}`"))
+        };
+        let logits = needed("logits", take("logits"))?;
         let (batch, num_frames, columns, _) = logits.dims4().context("logits: expected [B, T, U+1, V]")?;
-        let mut lengths = |name: &str, most: usize| -> Result<Vec<usize>> {
-            let given = integers(
-                name,
-                &take(name).with_context(|| format!("the file has no tensor `{name}`"))?,
-            )?;
+        let lengths = |name: &str, found: Option<Tensor>, most: usize| -> Result<Vec<usize>> {
+            let given = integers(name, &needed(name, found)?)?;
             ensure!(
                 given.len() == batch,
                 "{name}: expected {batch} lengths, got {}",
@@ -68,9 +68,9 @@ impl Batch {
             });
             checked.collect()
         };
-        let frames = lengths("logit_lengths", num_frames)?;
-        let labels = lengths("target_lengths", columns - 1)?;
-        let targets = take("targets").context("the file has no tensor `targets`")?;
+        let frames = lengths("logit_lengths", take("logit_lengths"), num_frames)?;
+        let labels = lengths("target_lengths", take("target_lengths"), columns - 1)?;
+        let targets = needed("targets", take("targets"))?;
         ensure!(
             targets.dims() == [batch, columns - 1],
             "targets: expected [{batch}, {}], got {:?}",
@@ -169,7 +169,7 @@ impl Batch {
             }
         }
         let dtype = self.logits.dtype();
-        let tensor = |p: Padded| Ok(Tensor::from_vec(p.values, p.shape, &Device::Cpu)?.to_dtype(dtype)?);
+        let tensor = |p: Padded| Tensor::from_vec(p.values, p.shape, &Device::Cpu)?.to_dtype(dtype);
         let mut tensors = out
             .into_iter()
             .map(|(name, padded)| Ok((name, tensor(padded)?)))
