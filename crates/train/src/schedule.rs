@@ -53,7 +53,7 @@ impl Schedule {
         let of_steps = |share: f64| share * steps as f64;
         let climb = |peak: f64, warmup: f64| peak * (step as f64 / warmup).min(1.0);
         // How much of the way from `from` to the last step is behind us: between nothing and all of it.
-        let behind = |from: f64| ((step as f64 - from) / (steps as f64 - from).max(1.0)).clamp(0.0, 1.0);
+        let behind = |from: f64| ((step as f64 - from) / (steps as f64 - from)).clamp(0.0, 1.0);
         match *self {
             Self::Constant { lr } => lr,
             Self::InverseSqrt { peak, warmup } if step < warmup => climb(peak, warmup as f64),
