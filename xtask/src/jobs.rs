@@ -152,7 +152,10 @@ impl Screen {
                     (Some(bar), Some(progress)) => {
                         bar.set_length(progress.total);
                         bar.set_position(progress.position);
-                        bar.set_message(format!("{}{}", progress.what, progress.rest));
+                        // A narrow terminal cuts the end: the time left stands first.
+                        let parts = [progress.what, progress.left.unwrap_or_default(), progress.message];
+                        let shown: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+                        bar.set_message(shown.join("  "));
                     }
                     // Nobody is left to tell if the screen is gone.
                     _ => drop(screen.say(&format!("{name}: {line}"))),

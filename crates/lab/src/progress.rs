@@ -152,8 +152,10 @@ pub struct ProgressLine<'a> {
     pub position: u64,
     /// Of so many.
     pub total: u64,
-    /// What is shown beside it, and the time left.
-    pub rest: &'a str,
+    /// What is shown beside it.
+    pub message: &'a str,
+    /// The time left, once there is an estimate.
+    pub left: Option<&'a str>,
 }
 
 impl<'a> ProgressLine<'a> {
@@ -164,11 +166,16 @@ impl<'a> ProgressLine<'a> {
             .split_once("  ")
             .map_or((after, ""), |(count, _)| (count, &after[count.len()..]));
         let (position, total) = count.split_once('/')?;
+        let (message, left) = match rest.rsplit_once("  ") {
+            Some((message, left)) if left.ends_with(" left") => (message, Some(left)),
+            _ => (rest, None),
+        };
         Some(Self {
             what,
             position: position.parse().ok()?,
             total: total.parse().ok()?,
-            rest,
+            message: message.trim_start(),
+            left,
         })
     }
 }
@@ -209,8 +216,12 @@ mod tests {
     fn progress_lines_are_read_back() {
         let line = ProgressLine::parse("train 60/100  loss 1.0  40 s left").unwrap();
         assert_eq!((line.what, line.position, line.total), ("train", 60, 100));
-        assert_eq!(line.rest, "  loss 1.0  40 s left");
-        assert_eq!(ProgressLine::parse("features 0/96").unwrap().rest, "");
+        assert_eq!((line.message, line.left), ("loss 1.0", Some("40 s left")));
+        let line = ProgressLine::parse("train 60/100  40 s left").unwrap();
+        assert_eq!((line.message, line.left), ("", Some("40 s left")));
+        let line = ProgressLine::parse("train 100/100  loss 1.0  rnnt 2.0").unwrap();
+        assert_eq!((line.message, line.left), ("loss 1.0  rnnt 2.0", None));
+        assert_eq!(ProgressLine::parse("features 0/96").unwrap().message, "");
         for other in ["error: a/b", "Error: utterance x", "", "half 1/2 done", "1/2"] {
             assert_eq!(ProgressLine::parse(other), None, "{other}");
         }
