@@ -146,12 +146,12 @@ impl Batch {
         let mut emitted = vec![-1i64; batch * labels];
         for b in 0..batch {
             match self.utterance(b) {
-                Ok((parts, frames)) => {
-                    for (name, part) in parts {
+                Ok(scored) => {
+                    for (name, part) in scored.parts {
                         let whole = out.get_mut(name).context("a name the output has not")?;
                         whole.put(b, &part)?;
                     }
-                    for (u, &frame) in frames.iter().enumerate() {
+                    for (u, &frame) in scored.emitted.iter().enumerate() {
                         emitted[b * labels + u] = frame as i64;
                     }
                 }
@@ -179,8 +179,8 @@ impl Batch {
         Ok(tensors)
     }
 
-    /// The results of one utterance by name, without the batch dimension, and the frames of its best path.
-    fn utterance(&self, b: usize) -> Result<(Vec<(&'static str, Tensor)>, Vec<usize>)> {
+    /// The results of one utterance.
+    fn utterance(&self, b: usize) -> Result<Scored> {
         let (frames, columns) = (self.frames[b], self.rows[b].len() + 1);
         if frames == 0 {
             let labels = columns - 1;
@@ -226,8 +226,14 @@ impl Batch {
                 ),
             ]);
         }
-        Ok((parts, emitted))
+        Ok(Scored { parts, emitted })
     }
+}
+
+/// The results of one utterance: tensors by name, with a batch of one, and the frames of its best path.
+struct Scored {
+    parts: Vec<(&'static str, Tensor)>,
+    emitted: Vec<usize>,
 }
 
 /// ln p of the path that emits its labels at these frames.
