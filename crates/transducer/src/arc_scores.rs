@@ -45,16 +45,7 @@ impl Nodes {
         }
         frames.check("frames", batch, num_frames)?;
         labels.lengths().check("labels", batch, columns - 1)?;
-        labels.check_vocabulary(vocabulary)?;
-        if labels.blank() as usize >= vocabulary {
-            return Err(Error::Invalid {
-                what: "blank",
-                why: format!(
-                    "expected an id below the vocabulary size {vocabulary}, got {}",
-                    labels.blank()
-                ),
-            });
-        }
+        check_ids(labels, vocabulary)?;
         Ok(Self {
             labels: labels.clone(),
             frames: frames.clone(),
@@ -129,6 +120,21 @@ pub fn arc_scores(
         other => return Err(wrong_dtype("logits", other)),
     };
     unpack(&packed, frames, labels.lengths())
+}
+
+/// Checks that labels and blank are in the vocabulary.
+pub(crate) fn check_ids(labels: &Labels, vocabulary: usize) -> Result<()> {
+    labels.check_vocabulary(vocabulary)?;
+    if labels.blank() as usize >= vocabulary {
+        return Err(Error::Invalid {
+            what: "blank",
+            why: format!(
+                "expected an id below the vocabulary size {vocabulary}, got {}",
+                labels.blank()
+            ),
+        });
+    }
+    Ok(())
 }
 
 pub(crate) fn wrong_dtype(what: &'static str, got: DType) -> Error {

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use sandhi_core::{Error, Labels, Padded, Result, host};
 use sandhi_lattice::Ctc;
 
-use crate::arc_scores::wrong_dtype;
+use crate::arc_scores::{check_ids, wrong_dtype};
 use crate::op::WithGradient;
 use crate::real::Real;
 
@@ -45,14 +45,7 @@ use crate::real::Real;
 pub fn ctc_loss(logits: &Padded, labels: &Labels) -> Result<Tensor> {
     let (batch, _, vocabulary) = logits.dims();
     labels.lengths().check("labels", batch, labels.max_len())?;
-    labels.check_vocabulary(vocabulary)?;
-    if labels.blank() as usize >= vocabulary {
-        let why = format!(
-            "expected an id below the vocabulary size {vocabulary}, got {}",
-            labels.blank()
-        );
-        return Err(Error::Invalid { what: "blank", why });
-    }
+    check_ids(labels, vocabulary)?;
     match logits.values().dtype() {
         DType::F32 => loss::<f32>(logits, labels),
         DType::F64 => loss::<f64>(logits, labels),

@@ -87,7 +87,7 @@ pub(crate) fn objective(
     let arcs = lattice(model, &shared, &batch.transcript, mode)?;
     loss.add("rnnt/speech", 1.0, transducer_loss(&arcs)?)?;
 
-    // DEPARTURE: CTC makes the encoder listen before the predictor has learned the few transcripts by heart.
+    // DEPARTURE: CTC teaches the encoder alone, without a predictor that can learn few transcripts by heart.
     if config.lambda_ctc > 0.0 {
         let logits = model.ctc_logits(&shared)?; // [B, T, V]
         loss.add("ctc", config.lambda_ctc, ctc_loss(&logits, &batch.transcript)?)?;
