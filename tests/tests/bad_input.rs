@@ -90,6 +90,16 @@ fn names_that_do_not_exist_come_with_the_nearest() {
 }
 
 #[test]
+fn utterance_too_short_for_its_labels_is_named_before_training() {
+    let place = Place::new();
+    fail(
+        place.run("runs", &["--set", "speeds=[3.0]"]),
+        &["utterance train-", "at speed 3", "encoder frames", "lambda_ctc=0"],
+    );
+    assert!(!place.run_dir("runs").join("metrics.jsonl").exists());
+}
+
+#[test]
 fn configuration_file_with_an_unknown_key_is_refused() {
     let place = Place::new();
     succeed(place.run("runs", &["--set", "trainer.steps=1"]));

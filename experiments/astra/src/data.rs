@@ -8,10 +8,11 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use rayon::prelude::*;
 use sandhi_audio::{Fbank, Features, Waveform, normalize_utterance, spec_augment, speed};
-use sandhi_conformer::RECEPTIVE_FIELD;
+use sandhi_conformer::{RECEPTIVE_FIELD, frames_after};
 use sandhi_core::{Labels, Padded};
 use sandhi_corpus::{BatchBudget, Corpus, Cut, Size};
 use sandhi_lab::{Run, Setting};
+use sandhi_lattice::Ctc;
 use sandhi_nn::random::{key, subkey};
 use sandhi_text::{Graphemes, NormalizeConfig, TextFrontend, Unknown, mask_spans};
 
@@ -126,6 +127,9 @@ impl Data {
             frontend,
         };
         bar.finish();
+        if config.lambda_ctc > 0.0 {
+            data.train.iter().try_for_each(|u| check_ctc(u, &config.speeds))?;
+        }
         let seconds: f64 = data.train.iter().map(|u| u.cut.duration).sum();
         run.set("train_utterances", data.train.len())?;
         run.set("train_hours", (seconds / 36.0).round() / 100.0)?;
@@ -218,6 +222,22 @@ fn utterance(cut: Cut, speeds: &[f64], fbank: &Fbank, frontend: &TextFrontend) -
         })
     };
     make().with_context(|| format!("utterance {id}"))
+}
+
+/// CTC reads one label a frame at most: found out here, where the utterance has a name, not hours into the training.
+fn check_ctc(utterance: &Utterance, speeds: &[f64]) -> Result<()> {
+    let needed = Ctc::new(0, &utterance.labels).shortest();
+    for (features, speed) in utterance.features.iter().zip(speeds) {
+        let frames = frames_after(features.num_frames);
+        if frames < needed {
+            bail!(
+                "utterance {}: at speed {speed} it has {frames} encoder frames, but CTC needs {needed} for its labels; \
+                 set lambda_ctc=0 or slower speeds",
+                utterance.cut.id
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Makes the batch of any step.
