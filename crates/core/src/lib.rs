@@ -10,7 +10,7 @@ mod ledger;
 mod lengths;
 mod padded;
 
-pub use arc_scores::ArcScores;
+pub use arc_scores::{ArcScores, Topology};
 pub use consistency::{Consistency, Pair};
 pub use distance::{Distance, pairwise};
 pub use error::{Error, Result};

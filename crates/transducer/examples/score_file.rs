@@ -20,7 +20,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor, Var, safetensors};
-use sandhi_core::{ArcScores, Error, Labels, Lengths};
+use sandhi_core::{Error, Labels, Lengths};
 use sandhi_transducer::{
     Normalize, arc_scores, expected_cost, label_posteriors, soft_cost, transducer_loss, viterbi,
 };
@@ -206,12 +206,12 @@ impl Batch {
             Normalize::Softmax,
         )?;
         let loss = transducer_loss(&arcs)?;
-        let emitted = viterbi(&arcs)?.remove(0);
+        let best = viterbi(&arcs)?.remove(0);
         let mut parts = vec![
             ("loss", loss.clone()),
             ("grad_logits", gradient(&loss, &logits)?),
             ("posteriors", label_posteriors(&arcs)?),
-            ("viterbi_score", path_score(&arcs, &emitted)?),
+            ("viterbi_score", Tensor::new(&[best.score], &Device::Cpu)?),
         ];
         if let Some(costs) = &self.costs {
             let costs = Var::from_tensor(&own(costs, columns - 1)?)?;
@@ -226,7 +226,10 @@ impl Batch {
                 ),
             ]);
         }
-        Ok(Scored { parts, emitted })
+        Ok(Scored {
+            parts,
+            emitted: best.frames,
+        })
     }
 }
 
@@ -234,17 +237,6 @@ impl Batch {
 struct Scored {
     parts: Vec<(&'static str, Tensor)>,
     emitted: Vec<usize>,
-}
-
-/// ln p of the path that emits its labels at these frames.
-fn path_score(arcs: &ArcScores, emitted: &[usize]) -> Result<Tensor> {
-    let grid = |x: &Tensor| x.get(0)?.to_dtype(DType::F64)?.to_vec2::<f64>();
-    let (blank, label) = (grid(arcs.blank())?, grid(arcs.label())?);
-    let labels: f64 = emitted.iter().enumerate().map(|(u, &t)| label[t][u]).sum();
-    let blanks: f64 = (0..arcs.frames().get(0))
-        .map(|t| blank[t][emitted.iter().filter(|&&frame| frame <= t).count()])
-        .sum();
-    Ok(Tensor::new(&[labels + blanks], &Device::Cpu)?)
 }
 
 fn gradient(value: &Tensor, of: &Var) -> Result<Tensor> {

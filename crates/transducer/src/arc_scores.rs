@@ -3,29 +3,18 @@
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result as TensorResult, Shape, Tensor, bail};
-use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
 
-use crate::node::{Norm, gradient, scores};
+use crate::node::Norm;
 use crate::real::Real;
-
-/// How the logits of a node become probabilities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Normalize {
-    /// One softmax over the vocabulary, blank included.
-    Softmax,
-    /// Hybrid autoregressive transducer: the blank is a Bernoulli with the sigmoid of its logit, and the labels share
-    /// the rest by a softmax among themselves (Variani et al. 2020, arXiv:2003.07705).
-    Hat,
-}
+use crate::{Scoring, rows};
 
 /// What every node of a batch needs to know beside its logits.
 #[derive(Debug)]
 pub(crate) struct Nodes {
     pub(crate) labels: Labels,
     pub(crate) frames: Lengths,
-    pub(crate) normalize: Normalize,
+    pub(crate) scoring: Scoring,
 }
 
 impl Nodes {
@@ -33,7 +22,7 @@ impl Nodes {
     pub(crate) fn new(
         labels: &Labels,
         frames: &Lengths,
-        normalize: Normalize,
+        scoring: Scoring,
         (batch, num_frames, columns, vocabulary): (usize, usize, usize, usize),
     ) -> Result<Self> {
         if columns == 0 || vocabulary == 0 {
@@ -49,7 +38,7 @@ impl Nodes {
         Ok(Self {
             labels: labels.clone(),
             frames: frames.clone(),
-            normalize,
+            scoring: scoring.check(vocabulary)?,
         })
     }
 
@@ -99,16 +88,16 @@ pub fn arc_scores(
     logits: &Tensor,
     labels: &Labels,
     frames: &Lengths,
-    normalize: Normalize,
+    scoring: impl Into<Scoring>,
 ) -> Result<ArcScores> {
     let extents = logits.dims4().map_err(|_| Error::Shape {
         what: "logits",
         expected: "[B, T, U+1, V]".into(),
         got: logits.dims().to_vec(),
     })?;
-    let nodes = Nodes::new(labels, frames, normalize, extents)?;
+    let nodes = Nodes::new(labels, frames, scoring.into(), extents)?;
     let logits = logits.contiguous()?;
-    let packed = match logits.dtype() {
+    let scores = match logits.dtype() {
         DType::F32 => logits.apply_op1(FromLogits::<f32> {
             nodes,
             norms: OnceLock::new(),
@@ -119,7 +108,7 @@ pub fn arc_scores(
         })?,
         other => return Err(wrong_dtype("logits", other)),
     };
-    unpack(&packed, frames, labels.lengths())
+    ArcScores::from_nodes(scores, frames.clone(), labels.lengths().clone())
 }
 
 /// Checks that labels and blank are in the vocabulary.
@@ -144,14 +133,6 @@ pub(crate) fn wrong_dtype(what: &'static str, got: DType) -> Error {
     }
 }
 
-/// Splits `[B, T, (U+1) + U]`, the one result a custom operation may have, into the two grids.
-pub(crate) fn unpack(packed: &Tensor, frames: &Lengths, labels: &Lengths) -> Result<ArcScores> {
-    let columns = packed.dim(2)?.div_ceil(2);
-    let blank = packed.narrow(2, 0, columns)?.contiguous()?;
-    let label = packed.narrow(2, columns, columns - 1)?.contiguous()?;
-    ArcScores::new(blank, label, frames.clone(), labels.clone())
-}
-
 struct FromLogits<F> {
     nodes: Nodes,
     /// `[B, T, U+1]`, left by the forward pass for the backward pass.
@@ -166,29 +147,21 @@ impl<F: Real> CustomOp1 for FromLogits<F> {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> TensorResult<(CpuStorage, Shape)> {
         let logits: &[F] = host::slice(storage, layout)?;
         let (batch, num_frames, columns, vocabulary) = layout.shape().dims4()?;
-        let width = 2 * columns - 1;
-        let mut packed = vec![F::default(); batch * num_frames * width];
-        let mut norms = vec![Norm::default(); batch * num_frames * columns];
-        packed
-            .par_chunks_mut(width)
-            .zip(norms.par_chunks_mut(columns))
-            .enumerate()
-            .for_each(|(bt, (out, norms))| {
-                let (b, t) = (bt / num_frames, bt % num_frames);
-                if t < self.nodes.frames.get(b) {
-                    let logits = &logits[bt * columns * vocabulary..][..columns * vocabulary];
-                    pulp::Arch::new().dispatch(ScoreFrame {
-                        nodes: &self.nodes,
-                        b,
-                        vocabulary,
-                        logits,
-                        out,
-                        norms,
-                    });
-                }
-            });
+        let cells = batch * num_frames * columns;
+        let mut scores = vec![F::default(); 2 * cells];
+        let mut norms = vec![Norm::default(); cells];
+        rows::scores(
+            &self.nodes,
+            (num_frames, columns, vocabulary),
+            logits,
+            &mut scores,
+            &mut norms,
+        );
         let _ = self.norms.set(norms);
-        Ok((F::to_cpu_storage_owned(packed), (batch, num_frames, width).into()))
+        Ok((
+            F::to_cpu_storage_owned(scores),
+            (batch, num_frames, columns, 2).into(),
+        ))
     }
 
     fn bwd(&self, logits: &Tensor, _res: &Tensor, grad_res: &Tensor) -> TensorResult<Option<Tensor>> {
@@ -196,27 +169,11 @@ impl<F: Real> CustomOp1 for FromLogits<F> {
             bail!("arc-scores: backward before forward")
         };
         let (_, num_frames, columns, vocabulary) = logits.dims4()?;
-        let width = 2 * columns - 1;
-        // Zeroed pages come from the system untouched: padding costs nothing.
-        let mut grad = vec![F::default(); logits.elem_count()];
+        let mut grad = rows::fresh(logits.elem_count());
         host::read(logits, |logits: &[F]| {
-            host::read(grad_res, |grad_res: &[F]| {
-                grad.par_chunks_mut(columns * vocabulary)
-                    .enumerate()
-                    .for_each(|(bt, grad)| {
-                        let (b, t) = (bt / num_frames, bt % num_frames);
-                        if t < self.nodes.frames.get(b) {
-                            pulp::Arch::new().dispatch(GradFrame {
-                                nodes: &self.nodes,
-                                b,
-                                vocabulary,
-                                logits: &logits[bt * columns * vocabulary..][..columns * vocabulary],
-                                norms: &norms[bt * columns..][..columns],
-                                grad_res: &grad_res[bt * width..][..width],
-                                grad,
-                            });
-                        }
-                    });
+            host::read(grad_res, |slopes: &[F]| {
+                let extents = (num_frames, columns, vocabulary);
+                rows::gradients(&self.nodes, extents, Some(logits), norms, slopes, &mut grad);
             })
         })??;
         Ok(Some(Tensor::from_vec(
@@ -224,72 +181,5 @@ impl<F: Real> CustomOp1 for FromLogits<F> {
             logits.shape().clone(),
             logits.device(),
         )?))
-    }
-}
-
-/// The scores of all nodes of one frame.
-struct ScoreFrame<'a, F> {
-    nodes: &'a Nodes,
-    b: usize,
-    vocabulary: usize,
-    logits: &'a [F],
-    out: &'a mut [F],
-    norms: &'a mut [Norm<F>],
-}
-
-impl<F: Real> WithSimd for ScoreFrame<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let (blanks, labels) = self.out.split_at_mut(self.norms.len());
-        for u in 0..=self.nodes.num_labels(self.b) {
-            let row = &self.logits[u * self.vocabulary..][..self.vocabulary];
-            let node = scores(
-                row,
-                self.nodes.blank(),
-                self.nodes.label(self.b, u),
-                self.nodes.normalize,
-            );
-            blanks[u] = node.blank;
-            if let Some(label) = node.label {
-                labels[u] = label;
-            }
-            self.norms[u] = node.norm;
-        }
-    }
-}
-
-/// The gradient of all nodes of one frame.
-struct GradFrame<'a, F> {
-    nodes: &'a Nodes,
-    b: usize,
-    vocabulary: usize,
-    logits: &'a [F],
-    norms: &'a [Norm<F>],
-    grad_res: &'a [F],
-    grad: &'a mut [F],
-}
-
-impl<F: Real> WithSimd for GradFrame<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let (g_blank, g_label) = self.grad_res.split_at(self.norms.len());
-        for u in 0..=self.nodes.num_labels(self.b) {
-            let row = &mut self.grad[u * self.vocabulary..][..self.vocabulary];
-            row.copy_from_slice(&self.logits[u * self.vocabulary..][..self.vocabulary]);
-            let label = self.nodes.label(self.b, u);
-            let g = (g_blank[u], label.map_or(F::default(), |_| g_label[u]));
-            gradient(
-                row,
-                self.nodes.blank(),
-                label,
-                g,
-                self.norms[u],
-                self.nodes.normalize,
-            );
-        }
     }
 }

@@ -81,11 +81,9 @@ fn loss<F: Real>(logits: &Padded, labels: &Labels) -> Result<Tensor> {
     let gradient = tracked.then(|| found.iter().flat_map(|(_, gradient)| gradient).copied().collect());
     let op = WithGradient {
         values: found.iter().map(|(value, _)| *value).collect(),
-        gradients: [gradient, None, None],
+        gradients: [gradient, None],
     };
-    // The operation takes three tensors; the others have no part in this one.
-    let unused = values.detach();
-    Ok(op.apply([&values, &unused, &unused])?)
+    Ok(op.of(&values)?)
 }
 
 /// Loss and gradient of one utterance, whose padded logits are `rows`; none if it has no alignment.

@@ -2,43 +2,36 @@
 
 use candle_core::{DType, Tensor};
 use sandhi_core::{ArcScores, Consistency, Distance, Error, Pair, Result, pairwise};
-use sandhi_lattice::{
-    Arc, Expectation, Posteriors, Step, Topology, Transducer, backward, forward, posteriors,
-};
 
 use crate::arc_scores::wrong_dtype;
+use crate::chain::Arcs;
 use crate::grid::{Utterance, each_utterance};
 use crate::op::WithGradient;
 use crate::real::Real;
 
-/// Value and gradients of one utterance: with respect to blank scores, label scores and costs.
+/// Value and gradients of one utterance: with respect to node scores and costs.
 struct Found<F> {
     value: f64,
-    blank: Vec<F>,
-    label: Vec<F>,
+    nodes: Vec<F>,
     cost: Vec<F>,
 }
 
 impl<F: Real> Found<F> {
-    /// Fills the three gradients arc by arc: `f` gives the slopes with respect to an arc's score and its cost.
-    fn new(utterance: &Utterance<'_, F>, value: f64, f: impl Fn(Arc) -> (f64, f64)) -> Self {
-        let (mut blank, mut label) = utterance.grids();
-        let mut cost = label.clone();
-        for arc in utterance.extent.arcs(Transducer) {
-            let (by_score, by_cost) = f(arc);
-            match arc.step {
-                Step::Blank => blank[utterance.blank_index(arc.t, arc.u)] = F::from_f64(by_score),
-                Step::Label => {
-                    label[utterance.label_index(arc.t, arc.u)] = F::from_f64(by_score);
-                    cost[utterance.label_index(arc.t, arc.u)] = F::from_f64(by_cost);
-                }
-            }
-        }
-        Found {
+    fn new(utterance: &Utterance<'_, F>, value: f64) -> Self {
+        Self {
             value,
-            blank,
-            label,
-            cost,
+            nodes: utterance.node_grid(),
+            cost: utterance.label_grid(),
+        }
+    }
+
+    /// The gradients of one node: of the scores of its arcs, and of the cost of its label.
+    fn set(&mut self, utterance: &Utterance<'_, F>, (t, u): (usize, usize), (blank, label): Arcs, cost: f64) {
+        let at = utterance.node_index(t, u);
+        self.nodes[at] = F::from_f64(blank);
+        if u < utterance.waves.labels {
+            self.nodes[at + 1] = F::from_f64(label);
+            self.cost[utterance.label_index(t, u)] = F::from_f64(cost);
         }
     }
 }
@@ -60,11 +53,10 @@ fn record(
             |part: fn(&Found<F>) -> &Vec<F>| found.iter().flat_map(part).copied().collect::<Vec<F>>();
         let values = found.iter().map(|found| F::from_f64(found.value)).collect();
         let gradients = [
-            arcs.blank().track_op().then(|| collect(|found| &found.blank)),
-            arcs.label().track_op().then(|| collect(|found| &found.label)),
+            arcs.nodes().track_op().then(|| collect(|found| &found.nodes)),
             cost.track_op().then(|| collect(|found| &found.cost)),
         ];
-        Ok(WithGradient { values, gradients }.apply([arcs.blank(), arcs.label(), cost])?)
+        Ok(WithGradient { values, gradients }.of_both(arcs.nodes(), cost)?)
     }
     if cost.dims() != arcs.label().dims() || cost.dtype() != arcs.label().dtype() {
         return Err(Error::Shape {
@@ -99,7 +91,7 @@ fn record(
 ///
 /// # Shapes
 ///
-/// * `arcs`: blank `[B, T, U+1]`, label `[B, T, U]`, natural log-probabilities, f32 or f64.
+/// * `arcs`: `[B, T, U+1, 2]`, natural log-probabilities, f32 or f64.
 /// * `cost`: `[B, T, U]`, the cost of emitting label u at frame t, of the same dtype; may be negative. Padding is not read.
 /// * returns `[B]`, in the unit of the cost, summed over the labels of an utterance. Not reduced.
 ///
@@ -119,34 +111,110 @@ fn record(
 /// `expected_cost_gradient_of_the_cost_is_the_posterior`, `best_below_soft_below_expected`.
 pub fn expected_cost(arcs: &ArcScores, cost: &Tensor) -> Result<Tensor> {
     fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Found<F>> {
-        let extent = utterance.extent;
-        let weight = |arc| Expectation {
-            log_p: utterance.log_p(arc),
-            mean: utterance.cost(arc),
-        };
-        let alpha = forward(Transducer, extent, weight);
-        let beta = backward(Transducer, extent, weight);
-        let all = alpha.at(extent.frames, extent.labels);
-        if all.log_p == f64::NEG_INFINITY {
-            return Err(utterance.no_alignment());
-        }
-        Ok(Found::new(utterance, all.mean, |arc| {
-            let (dt, du) = Transducer.advance(arc.step);
-            // A label arc out of the last column leads nowhere.
-            if arc.u + du > extent.labels {
-                return (0.0, 0.0);
-            }
-            let (before, after) = (alpha.at(arc.t, arc.u), beta.at(arc.t + dt, arc.u + du));
-            let gamma = (before.log_p + utterance.log_p(arc) + after.log_p - all.log_p).exp();
-            // An arc that is never taken moves nothing, whatever it costs.
-            if gamma == 0.0 {
-                return (0.0, 0.0);
-            }
-            let given_arc = before.mean + utterance.cost(arc) + after.mean;
-            (gamma * (given_arc - all.mean), gamma)
-        }))
+        let chain = utterance.chain()?;
+        let costs = chain.label_costs(|t, u| utterance.cost(t, u));
+        let moments = chain.moments(&costs);
+        let mut found = Found::new(utterance, moments.mean());
+        chain.deviations(&costs, &moments, |t, u, posterior, deviation, _| {
+            found.set(utterance, (t, u), deviation, posterior.1);
+        });
+        Ok(found)
     }
     record(arcs, cost, one::<f32>, one::<f64>)
+}
+
+/// How much the cost of emitting the labels varies over the alignments of a transducer.
+///
+/// # Equation
+///
+/// ```text
+/// Var D = E[(D − E D)²]
+///
+/// ∂ Var D / ∂ cost(t, u)  = 2 γ(t, u) (E[D | arc] − E D)
+/// ∂ Var D / ∂ ln p(arc)   = γ(arc) (E[(D − E D)² | arc] − Var D)
+/// ```
+///
+/// Found from the same recursion as the mean, by the law of total variance: a sum of terms that are not negative, where
+/// `E D² − (E D)²` would cancel.
+///
+/// # Shapes, errors
+///
+/// As [`expected_cost`]; the result is in the unit of the cost, squared.
+///
+/// # Proved by
+///
+/// `cost_variance_equals_brute_force`, `cost_variance_gradient_equals_differences`.
+pub fn cost_variance(arcs: &ArcScores, cost: &Tensor) -> Result<Tensor> {
+    fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Found<F>> {
+        let chain = utterance.chain()?;
+        let costs = chain.label_costs(|t, u| utterance.cost(t, u));
+        let moments = chain.moments(&costs);
+        let variance = moments.variance();
+        let mut found = Found::new(utterance, variance);
+        chain.deviations(&costs, &moments, |t, u, posterior, deviation, squared| {
+            let slopes = (
+                squared.0 - posterior.0 * variance,
+                squared.1 - posterior.1 * variance,
+            );
+            found.set(utterance, (t, u), slopes, 2.0 * deviation.1);
+        });
+        Ok(found)
+    }
+    record(arcs, cost, one::<f32>, one::<f64>)
+}
+
+/// The entropy of the alignment: 0 if there is only one, `ln N` if N are equally probable.
+///
+/// # Equation
+///
+/// ```text
+/// H = −Σ_π p(π | labels) ln p(π | labels) = E[−Σ over arcs of π of ln p(arc | node)]
+///
+/// ∂ H / ∂ ln p(arc) = γ(arc) (E[S | arc] − E S)        S(π) = −ln p(π | labels)
+/// ```
+///
+/// with p(arc | node) the transition probabilities of the alignments as a Markov chain: it is the expected cost of being
+/// surprised, and no large numbers cancel.
+///
+/// # Shapes
+///
+/// * `arcs`: as [`expected_cost`].
+/// * returns `[B]`, nats.
+///
+/// # Errors
+///
+/// As [`transducer_loss`](crate::transducer_loss).
+///
+/// # Proved by
+///
+/// `alignment_entropy_equals_brute_force`, `alignment_entropy_of_uniform_arcs_counts_paths`,
+/// `alignment_entropy_gradient_equals_differences`.
+pub fn alignment_entropy(arcs: &ArcScores) -> Result<Tensor> {
+    fn run<F: Real>(arcs: &ArcScores) -> Result<Tensor> {
+        let found = each_utterance(arcs, None, |utterance: &Utterance<'_, F>| {
+            let chain = utterance.chain()?;
+            let costs = chain.surprise();
+            let moments = chain.moments(&costs);
+            let mut gradient: Vec<F> = utterance.node_grid();
+            chain.deviations(&costs, &moments, |t, u, _, (blank, label), _| {
+                let at = utterance.node_index(t, u);
+                gradient[at] = F::from_f64(blank);
+                gradient[at + 1] = F::from_f64(label);
+            });
+            Ok((F::from_f64(moments.mean()), gradient))
+        })?;
+        let (values, gradients): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let op = WithGradient {
+            values,
+            gradients: [Some(gradients.concat()), None],
+        };
+        Ok(op.of(arcs.nodes())?)
+    }
+    match arcs.nodes().dtype() {
+        DType::F32 => run::<f32>(arcs),
+        DType::F64 => run::<f64>(arcs),
+        other => Err(wrong_dtype("arc scores", other)),
+    }
 }
 
 /// The cost of an alignment in nats, averaged in the probability domain: `−ln E exp(−D)`.
@@ -178,18 +246,22 @@ pub fn expected_cost(arcs: &ArcScores, cost: &Tensor) -> Result<Tensor> {
 /// `soft_cost_equals_brute_force`, `soft_cost_gradient_equals_differences`, `best_below_soft_below_expected`.
 pub fn soft_cost(arcs: &ArcScores, cost: &Tensor) -> Result<Tensor> {
     fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Found<F>> {
-        let prior: Posteriors<f64> = posteriors(Transducer, utterance.extent, |arc| utterance.log_p(arc));
-        let tilted = posteriors(Transducer, utterance.extent, |arc| {
-            utterance.log_p(arc) - utterance.cost(arc)
+        let prior = utterance.chain()?;
+        let tilted = utterance.chain_of(|t, u| {
+            let (blank, label) = utterance.scores(t, u);
+            match u < utterance.waves.labels {
+                true => (blank, label - utterance.cost(t, u)),
+                false => (blank, label),
+            }
+        })?;
+        let mut found = Found::new(utterance, prior.log_total() - tilted.log_total());
+        tilted.posteriors(|t, u, (blank, label)| found.set(utterance, (t, u), (-blank, -label), label));
+        prior.posteriors(|t, u, (blank, label)| {
+            let at = utterance.node_index(t, u);
+            found.nodes[at] += F::from_f64(blank);
+            found.nodes[at + 1] += F::from_f64(label);
         });
-        if prior.log_total() == f64::NEG_INFINITY || tilted.log_total() == f64::NEG_INFINITY {
-            return Err(utterance.no_alignment());
-        }
-        Ok(Found::new(
-            utterance,
-            prior.log_total() - tilted.log_total(),
-            |arc| (prior.arc(arc) - tilted.arc(arc), tilted.arc(arc)),
-        ))
+        Ok(found)
     }
     record(arcs, cost, one::<f32>, one::<f64>)
 }

@@ -7,8 +7,8 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result as TensorResult, 
 use rayon::prelude::*;
 use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
 
-use crate::Normalize;
-use crate::arc_scores::{Nodes, unpack, wrong_dtype};
+use crate::Scoring;
+use crate::arc_scores::{Nodes, wrong_dtype};
 use crate::node::Norm;
 use crate::product::{Matrix, add_product};
 use crate::real::Real;
@@ -54,7 +54,7 @@ pub fn joiner_arc_scores(
     bias: &Tensor,
     labels: &Labels,
     frames: &Lengths,
-    normalize: Normalize,
+    scoring: impl Into<Scoring>,
 ) -> Result<ArcScores> {
     let shape = |what, expected: &str, tensor: &Tensor| Error::Shape {
         what,
@@ -83,7 +83,7 @@ pub fn joiner_arc_scores(
     let nodes = Nodes::new(
         labels,
         frames,
-        normalize,
+        scoring.into(),
         (batch, num_frames, columns, vocabulary),
     )?;
     // An operation takes three tensors, so weight and bias travel as one, flat and behind each other.
@@ -95,12 +95,12 @@ pub fn joiner_arc_scores(
         hidden,
         vocabulary,
     };
-    let packed = match dtype {
+    let scores = match dtype {
         DType::F32 => speech.apply_op3(&predicted, &parameters, FusedJoiner::<f32>::new(nodes, extents))?,
         DType::F64 => speech.apply_op3(&predicted, &parameters, FusedJoiner::<f64>::new(nodes, extents))?,
         other => return Err(wrong_dtype("speech", other)),
     };
-    unpack(&packed, frames, labels.lengths())
+    ArcScores::from_nodes(scores, frames.clone(), labels.lengths().clone())
 }
 
 #[derive(Clone, Copy)]
@@ -204,7 +204,7 @@ impl<F: Real> FusedJoiner<F> {
         let Extents {
             num_frames, columns, ..
         } = self.extents;
-        let width = 2 * columns - 1;
+        let width = 2 * columns;
         let magnitude = |x: F| x.to_f64().abs();
         let thresholds: Vec<f64> = grad_res
             .chunks(num_frames.max(1) * width)
@@ -218,15 +218,16 @@ impl<F: Real> FusedJoiner<F> {
             })
             .collect();
         self.tiles(|b, t, u| {
-            let frame = &grad_res[(b * num_frames + t) * width..][..width];
-            let label = if u + 1 < columns {
-                magnitude(frame[columns + u])
+            let node = &grad_res[(b * num_frames + t) * width + 2 * u..][..2];
+            // The last label leads nowhere, whatever stands there.
+            let label = if u < self.nodes.num_labels(b) {
+                magnitude(node[1])
             } else {
                 0.0
             };
             // NaN compares as nothing, and counts.
             !matches!(
-                (magnitude(frame[u]) + label).partial_cmp(&thresholds[b]),
+                (magnitude(node[0]) + label).partial_cmp(&thresholds[b]),
                 Some(Ordering::Less | Ordering::Equal)
             )
         })
@@ -299,7 +300,7 @@ impl<F: Real> FusedJoiner<F> {
         } = self.extents;
         let nodes = tile.nodes.len();
         self.join(tile, arguments, scratch);
-        let (width, first) = (2 * columns - 1, tile.b * num_frames + tile.start);
+        let (width, first) = (2 * columns, tile.b * num_frames + tile.start);
         let (grad_weight, grad_bias) = partial.parameters.split_at_mut(vocabulary * hidden);
         pulp::Arch::new().dispatch(LogitGradients {
             nodes: &self.nodes,
@@ -365,7 +366,7 @@ impl<F: Real> CustomOp3 for FusedJoiner<F> {
             vocabulary,
             ..
         } = self.extents;
-        let width = 2 * columns - 1;
+        let width = 2 * columns;
         let batch = self.nodes.frames.len();
         let tiles = self.tiles(|_, _, _| true);
         let found: Vec<(Vec<F>, Vec<Norm<F>>)> = tiles
@@ -394,7 +395,10 @@ impl<F: Real> CustomOp3 for FusedJoiner<F> {
             all_norms[first * columns..][..norms.len()].copy_from_slice(norms);
         }
         let _ = self.norms.set(all_norms);
-        Ok((F::to_cpu_storage_owned(packed), (batch, num_frames, width).into()))
+        Ok((
+            F::to_cpu_storage_owned(packed),
+            (batch, num_frames, columns, 2).into(),
+        ))
     }
 
     fn bwd(

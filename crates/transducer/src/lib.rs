@@ -1,19 +1,32 @@
 #![doc = include_str!("../README.md")]
 
+mod alignment;
 mod arc_scores;
+mod chain;
 mod ctc;
 mod expected;
 mod fused_joiner;
 mod grid;
+mod host_loss;
+mod log_add;
 mod node;
 mod op;
 mod product;
 mod real;
+mod rows;
+mod scoring;
 mod tile;
 mod transducer;
+mod waves;
 
-pub use arc_scores::{Normalize, arc_scores};
+pub use alignment::{Aligned, emission_delay, emission_times, label_posteriors, n_best_alignments, viterbi};
+pub use arc_scores::arc_scores;
 pub use ctc::ctc_loss;
-pub use expected::{Alignment, ExpectedCost, SoftCost, expected_cost, soft_cost};
+pub use expected::{
+    Alignment, ExpectedCost, SoftCost, alignment_entropy, cost_variance, expected_cost, soft_cost,
+};
 pub use fused_joiner::joiner_arc_scores;
-pub use transducer::{label_posteriors, transducer_loss, viterbi};
+pub use host_loss::HostLoss;
+pub use real::Real;
+pub use scoring::{Normalize, Scoring};
+pub use transducer::{Infeasible, LossOptions, transducer_loss, transducer_loss_with};

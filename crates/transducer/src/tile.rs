@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::arc_scores::Nodes;
-use crate::node::{Norm, gradient, scores};
+use crate::node::{Norm, gradient, partition, scores, take_logarithms};
 use crate::real::Real;
 
 /// Nodes of some consecutive frames of one utterance, handled together.
@@ -41,12 +41,13 @@ impl<F: Real> WithSimd for Join<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
+        let fused = !S::IS_SCALAR;
         for (&node, out) in self.tile.nodes.iter().zip(self.out.chunks_exact_mut(self.width)) {
             let (t, u) = self.tile.place(node);
             let speech = &self.speech[t * self.width..][..self.width];
             let predicted = &self.predicted[u * self.width..][..self.width];
             for ((out, &s), &p) in out.iter_mut().zip(speech).zip(predicted) {
-                *out = (s + p).tanh();
+                *out = (s + p).tanh(fused);
             }
         }
     }
@@ -60,7 +61,7 @@ pub(crate) struct TileScores<'a, F> {
     pub(crate) columns: usize,
     pub(crate) vocabulary: usize,
     pub(crate) logits: &'a [F],
-    /// `[frames, (U+1) + U]`.
+    /// `[frames, U+1, 2]`.
     pub(crate) out: &'a mut [F],
     /// `[frames, U+1]`.
     pub(crate) norms: &'a mut [Norm<F>],
@@ -71,22 +72,31 @@ impl<F: Real> WithSimd for TileScores<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let width = 2 * self.columns - 1;
+        let (blank, scoring) = (self.nodes.blank(), &self.nodes.scoring);
+        let place = |node| {
+            let (t, u) = self.tile.place(node);
+            (t * self.columns + u, u)
+        };
         for (&node, row) in self
             .tile
             .nodes
             .iter()
             .zip(self.logits.chunks_exact(self.vocabulary))
         {
-            let (t, u) = self.tile.place(node);
+            self.norms[place(node).0] = partition(row, blank, scoring.normalize, !S::IS_SCALAR);
+        }
+        take_logarithms(self.norms, !S::IS_SCALAR);
+        for (&node, row) in self
+            .tile
+            .nodes
+            .iter()
+            .zip(self.logits.chunks_exact(self.vocabulary))
+        {
+            let (at, u) = place(node);
             let label = self.nodes.label(self.tile.b, u);
-            let found = scores(row, self.nodes.blank(), label, self.nodes.normalize);
-            let out = &mut self.out[t * width..][..width];
-            out[u] = found.blank;
-            if let Some(label) = found.label {
-                out[self.columns + u] = label;
-            }
-            self.norms[t * self.columns + u] = found.norm;
+            let found = scores(row, blank, label, self.norms[at], scoring);
+            self.out[2 * at] = found.blank;
+            self.out[2 * at + 1] = found.label.unwrap_or_default();
         }
     }
 }
@@ -99,7 +109,7 @@ pub(crate) struct LogitGradients<'a, F> {
     pub(crate) columns: usize,
     /// `[frames, U+1]`.
     pub(crate) norms: &'a [Norm<F>],
-    /// `[frames, (U+1) + U]`.
+    /// `[frames, U+1, 2]`.
     pub(crate) grad_res: &'a [F],
     pub(crate) logits: &'a mut [F],
     pub(crate) grad_bias: &'a mut [F],
@@ -110,18 +120,17 @@ impl<F: Real> WithSimd for LogitGradients<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let width = 2 * self.columns - 1;
         let rows = self.logits.chunks_exact_mut(self.grad_bias.len());
         for (&node, row) in self.tile.nodes.iter().zip(rows) {
             let (t, u) = self.tile.place(node);
-            let grad_res = &self.grad_res[t * width..][..width];
+            let at = t * self.columns + u;
             let label = self.nodes.label(self.tile.b, u);
             let g = (
-                grad_res[u],
-                label.map_or(F::default(), |_| grad_res[self.columns + u]),
+                self.grad_res[2 * at],
+                label.map_or(F::default(), |_| self.grad_res[2 * at + 1]),
             );
-            let norm = self.norms[t * self.columns + u];
-            gradient(row, self.nodes.blank(), label, g, norm, self.nodes.normalize);
+            let how = (&self.nodes.scoring, !S::IS_SCALAR);
+            gradient(row, None, self.nodes.blank(), label, g, self.norms[at], how);
             for (sum, &x) in self.grad_bias.iter_mut().zip(row.iter()) {
                 *sum += x;
             }

@@ -1,18 +1,88 @@
-//! The RNN-T loss, label posteriors and the Viterbi alignment.
+//! The RNN-T loss.
 
 use candle_core::{DType, Tensor};
-use sandhi_core::{ArcScores, Result};
-use sandhi_lattice::{Log, Transducer, best_path, posteriors, total};
+use sandhi_core::{ArcScores, Error, Result};
 
 use crate::arc_scores::wrong_dtype;
 use crate::grid::{Utterance, each_utterance};
 use crate::op::WithGradient;
 use crate::real::Real;
 
+/// What becomes of an utterance that has no alignment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Infeasible {
+    /// An error that names it: nothing is lost in silence.
+    #[default]
+    Error,
+    /// Its loss is +∞ and its gradient 0, as elsewhere; whoever takes the mean must leave it out.
+    Infinite,
+}
+
+/// What people vary about the loss. The topology is a property of the [`ArcScores`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LossOptions {
+    /// FastEmit λ ≥ 0 (Yu et al. 2021, arXiv:2010.11148): the gradient of the label arcs is multiplied by 1 + λ. The loss
+    /// itself stays what it is, as in every implementation; so with λ > 0 the gradient is not its derivative.
+    pub fast_emit: f64,
+    /// Delay penalty λ (Kang et al. 2022, arXiv:2211.00490): λ ((T_b − 1) / 2 − t) is added to the score of every label arc,
+    /// so that early alignments weigh more. This is part of the loss.
+    pub delay_penalty: f64,
+    /// What becomes of an utterance that has no alignment.
+    pub infeasible: Infeasible,
+}
+
+impl LossOptions {
+    pub(crate) fn check(&self) -> Result<()> {
+        let invalid = |what, expected: &str, got: f64| {
+            let why = format!("expected {expected}, got {got}");
+            Err(Error::Invalid { what, why })
+        };
+        if !(self.fast_emit >= 0.0 && self.fast_emit.is_finite()) {
+            return invalid("FastEmit", "a finite weight >= 0", self.fast_emit);
+        }
+        if !self.delay_penalty.is_finite() {
+            return invalid("delay penalty", "a finite weight", self.delay_penalty);
+        }
+        Ok(())
+    }
+
+    /// Loss of one utterance; `gradient`, `[T, U+1, 2]` and zeroed, receives that of its node scores.
+    pub(crate) fn one<F: Real>(
+        &self,
+        utterance: &Utterance<'_, F>,
+        gradient: Option<&mut [F]>,
+    ) -> Result<f64> {
+        let middle = (utterance.waves.frames as f64 - 1.0) / 2.0;
+        let chain = utterance.chain_of(|t, u| {
+            let (blank, label) = utterance.scores(t, u);
+            // Not without a penalty: 0 times a large number need not be 0.
+            if self.delay_penalty == 0.0 {
+                (blank, label)
+            } else {
+                (blank, label + self.delay_penalty * (middle - t as f64))
+            }
+        });
+        let chain = match (chain, self.infeasible) {
+            (Err(Error::NoAlignment { .. }), Infeasible::Infinite) => return Ok(f64::INFINITY),
+            (chain, _) => chain?,
+        };
+        if let Some(gradient) = gradient {
+            let emit = 1.0 + self.fast_emit;
+            chain.posteriors(|t, u, (blank, label)| {
+                let at = utterance.node_index(t, u);
+                gradient[at] = F::from_f64(-blank);
+                gradient[at + 1] = F::from_f64(-emit * label);
+            });
+        }
+        Ok(-chain.log_total())
+    }
+}
+
 /// Negative log-likelihood of the labels under all alignments of a transducer.
 ///
-/// Sums the probability of every path through the lattice by the forward recursion. The gradient with respect to an arc
-/// score is minus that arc's posterior. The recursion runs in f64, whatever the dtype of the scores.
+/// Sums the probability of every path through the lattice by one recursion from the end, which also gives the alignments
+/// as a Markov chain. The gradient with respect to an arc score is minus that arc's posterior. The recursion runs in f64,
+/// whatever the dtype of the scores.
 ///
 /// # Equation
 ///
@@ -22,14 +92,15 @@ use crate::real::Real;
 ///
 /// # Shapes
 ///
-/// * `arcs.blank`: `[B, T, U+1]`, `arcs.label`: `[B, T, U]`, natural log-probabilities, f32 or f64.
+/// * `arcs`: `[B, T, U+1, 2]`, natural log-probabilities, f32 or f64.
 /// * returns `[B]`, nats per utterance. Not reduced.
 ///
 /// # Errors
 ///
-/// [`Error::NoAlignment`](sandhi_core::Error::NoAlignment) naming the first utterance that has no frames, or no path of
-/// non-zero probability; more labels than frames are no obstacle. [`Error::Invalid`](sandhi_core::Error::Invalid) if the
-/// dtype is neither f32 nor f64. NaN in a score that is read is not an error: the loss is NaN.
+/// [`Error::NoAlignment`](sandhi_core::Error::NoAlignment) naming the first utterance that has no frames, no path of
+/// non-zero probability, or on the monotonic lattice more labels than frames.
+/// [`Error::Invalid`](sandhi_core::Error::Invalid) if the dtype is neither f32 nor f64. NaN in a score that is read is not
+/// an error: the loss is NaN.
 ///
 /// # Source
 ///
@@ -54,130 +125,40 @@ use crate::real::Real;
 /// # }
 /// ```
 pub fn transducer_loss(arcs: &ArcScores) -> Result<Tensor> {
-    match arcs.blank().dtype() {
-        DType::F32 => loss::<f32>(arcs),
-        DType::F64 => loss::<f64>(arcs),
+    transducer_loss_with(arcs, &LossOptions::default())
+}
+
+/// [`transducer_loss`] with FastEmit, a delay penalty, or tolerance of utterances without an alignment.
+///
+/// # Errors
+///
+/// As [`transducer_loss`]; [`Error::Invalid`](sandhi_core::Error::Invalid) if an option is negative or not finite.
+///
+/// # Proved by
+///
+/// `fast_emit_scales_the_gradient_of_label_arcs`, `delay_penalty_equals_brute_force`,
+/// `an_infeasible_utterance_may_be_infinite`.
+pub fn transducer_loss_with(arcs: &ArcScores, options: &LossOptions) -> Result<Tensor> {
+    options.check()?;
+    match arcs.nodes().dtype() {
+        DType::F32 => loss::<f32>(arcs, options),
+        DType::F64 => loss::<f64>(arcs, options),
         other => Err(wrong_dtype("arc scores", other)),
     }
 }
 
-fn loss<F: Real>(arcs: &ArcScores) -> Result<Tensor> {
-    let tracked = arcs.blank().track_op() || arcs.label().track_op();
+fn loss<F: Real>(arcs: &ArcScores, options: &LossOptions) -> Result<Tensor> {
+    let tracked = arcs.nodes().track_op();
     let found = each_utterance(arcs, None, |utterance: &Utterance<'_, F>| {
-        let log_p = |arc| utterance.log_p(arc);
-        let (mut blank, mut label) = (Vec::new(), Vec::new());
-        let log_total = if tracked {
-            let gamma = posteriors(Transducer, utterance.extent, log_p);
-            (blank, label) = utterance.grids();
-            for t in 0..utterance.extent.frames {
-                for u in 0..=utterance.extent.labels {
-                    blank[utterance.blank_index(t, u)] = F::from_f64(-gamma.blank(t, u));
-                    if u < utterance.extent.labels {
-                        label[utterance.label_index(t, u)] = F::from_f64(-gamma.label(t, u));
-                    }
-                }
-            }
-            gamma.log_total()
-        } else {
-            total(Transducer, utterance.extent, |arc| Log(log_p(arc))).0
-        };
-        if log_total == f64::NEG_INFINITY {
-            return Err(utterance.no_alignment());
-        }
-        Ok((F::from_f64(-log_total), blank, label))
+        let mut gradient = tracked.then(|| utterance.node_grid());
+        let value = options.one(utterance, gradient.as_deref_mut())?;
+        Ok((F::from_f64(value), gradient))
     })?;
-    let values = found.iter().map(|(value, ..)| *value).collect();
-    let gradients = match tracked {
-        true => [
-            Some(found.iter().flat_map(|(_, blank, _)| blank).copied().collect()),
-            Some(found.iter().flat_map(|(.., label)| label).copied().collect()),
-            None,
-        ],
-        false => [None, None, None],
+    let (values, gradients): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let gradient = gradients.into_iter().collect::<Option<Vec<_>>>();
+    let op = WithGradient {
+        values,
+        gradients: [tracked.then_some(gradient).flatten().map(|g| g.concat()), None],
     };
-    // The operation takes three tensors; the third has no part in this one.
-    let unused = arcs.label().detach();
-    Ok(WithGradient { values, gradients }.apply([arcs.blank(), arcs.label(), &unused])?)
-}
-
-/// γ(t, u): the probability that label `u` is emitted at frame `t`, given that the labels are emitted.
-///
-/// A constant: no gradient flows through it. Over the frames of an utterance it sums to 1 for each label.
-///
-/// # Equation
-///
-/// ```text
-/// γ(b, t, u) = Σ_{π emits u at t} p(π) / Σ_π p(π)
-/// ```
-///
-/// # Shapes
-///
-/// * `arcs`: as for [`transducer_loss`].
-/// * returns `[B, T, U]`, probabilities; 0 in the padding.
-///
-/// # Errors
-///
-/// As [`transducer_loss`].
-///
-/// # Proved by
-///
-/// `label_posteriors_sum_to_one_for_each_label`, `transducer_loss_gradient_is_minus_the_posterior`.
-pub fn label_posteriors(arcs: &ArcScores) -> Result<Tensor> {
-    match arcs.blank().dtype() {
-        DType::F32 => gamma::<f32>(arcs),
-        DType::F64 => gamma::<f64>(arcs),
-        other => Err(wrong_dtype("arc scores", other)),
-    }
-}
-
-fn gamma<F: Real>(arcs: &ArcScores) -> Result<Tensor> {
-    let found = each_utterance(arcs, None, |utterance: &Utterance<'_, F>| {
-        let gamma = posteriors(Transducer, utterance.extent, |arc| utterance.log_p(arc));
-        if gamma.log_total() == f64::NEG_INFINITY {
-            return Err(utterance.no_alignment());
-        }
-        let (_, mut label) = utterance.grids();
-        for t in 0..utterance.extent.frames {
-            for u in 0..utterance.extent.labels {
-                label[utterance.label_index(t, u)] = F::from_f64(gamma.label(t, u));
-            }
-        }
-        Ok(label)
-    })?;
-    Ok(Tensor::from_vec(
-        found.concat(),
-        arcs.label().dims(),
-        arcs.label().device(),
-    )?)
-}
-
-/// The emission frame of each label on the most probable path.
-///
-/// **Ties**: the path that emits earliest, as [`sandhi_lattice::best_path`] says.
-///
-/// # Shapes
-///
-/// * `arcs`: as for [`transducer_loss`].
-/// * returns, for each utterance, `U_b` frames, non-decreasing.
-///
-/// # Errors
-///
-/// As [`transducer_loss`].
-///
-/// # Proved by
-///
-/// `viterbi_equals_brute_force`, `viterbi_of_ties_emits_earliest`.
-pub fn viterbi(arcs: &ArcScores) -> Result<Vec<Vec<usize>>> {
-    fn run<F: Real>(arcs: &ArcScores) -> Result<Vec<Vec<usize>>> {
-        each_utterance(arcs, None, |utterance: &Utterance<'_, F>| {
-            let path = best_path(Transducer, utterance.extent, |arc| utterance.log_p(arc));
-            path.map(|path| path.emission_frames())
-                .ok_or_else(|| utterance.no_alignment())
-        })
-    }
-    match arcs.blank().dtype() {
-        DType::F32 => run::<f32>(arcs),
-        DType::F64 => run::<f64>(arcs),
-        other => Err(wrong_dtype("arc scores", other)),
-    }
+    Ok(op.of(arcs.nodes())?)
 }

@@ -108,7 +108,12 @@ fn one_frame_and_no_labels_are_plain_sums() {
         1e-12,
     );
     assert_eq!(label_posteriors(&none.arcs()).unwrap().dims(), [2, 4, 0]);
-    assert_eq!(viterbi(&none.arcs()).unwrap(), [[0usize; 0], []]);
+    assert!(
+        viterbi(&none.arcs())
+            .unwrap()
+            .iter()
+            .all(|best| best.frames.is_empty())
+    );
     let grads = gradients(std::slice::from_ref(&none.blank), |x| {
         transducer_loss(&none.arcs_of(&x[0], &none.label).unwrap()).unwrap()
     });
