@@ -46,7 +46,7 @@ impl<'a> Ctc<'a> {
     }
 
     /// The states that may follow a state.
-    fn next(self, state: usize) -> impl Iterator<Item = usize> {
+    pub fn next(self, state: usize) -> impl Iterator<Item = usize> {
         // From a label straight to the next one, if it is another.
         let skip = self.label(state).is_some_and(|u| {
             let next = self.labels.get(u + 1);

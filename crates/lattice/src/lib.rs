@@ -16,5 +16,5 @@ pub use float::Float;
 pub use n_best::n_best_paths;
 pub use posterior::{Posteriors, posteriors, posteriors_from};
 pub use recursion::{Table, backward, forward, total};
-pub use semiring::{Count, Expectation, Log, MaxTropical, MinTropical, Semiring};
+pub use semiring::{Count, Expectation, Log, MaxTropical, MinTropical, Moments, Semiring};
 pub use topology::{Arc, Extent, Monotonic, Step, Topology, Transducer};

@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result as TensorResult, 
 use rayon::prelude::*;
 use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
 
-use crate::Scoring;
+use crate::{Bounds, Scoring};
 use crate::arc_scores::{Nodes, wrong_dtype};
 use crate::node::Norm;
 use crate::product::{Matrix, add_product};
@@ -56,6 +56,68 @@ pub fn joiner_arc_scores(
     frames: &Lengths,
     scoring: impl Into<Scoring>,
 ) -> Result<ArcScores> {
+    let parameters = (weight, bias);
+    join((speech, predicted), parameters, (labels, frames), scoring.into(), None)
+}
+
+/// [`joiner_arc_scores`] of the nodes inside a band: the second half of a pruned RNN-T.
+///
+/// Nodes outside of the band score −∞: no path goes through them, nothing is computed for them. The loss of the result is
+/// an upper bound of the full one, and equal to it if the band holds everything.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use sandhi_core::{Labels, Lengths};
+/// use sandhi_transducer::{Normalize, joiner_arc_scores_within, pruning_bounds, simple_arc_scores, transducer_loss};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let random = |shape: &[usize]| Tensor::rand(-1f32, 1.0, shape, &Device::Cpu);
+/// let (labels, frames) = (Labels::new(vec![vec![3, 1, 2]], 0)?, Lengths::new(vec![6]));
+/// // Two small layers make the simple joiner's sides `[B, T, V]` and `[B, U+1, V]`; its loss is part of the objective.
+/// let simple = simple_arc_scores(&random(&[1, 6, 5])?, &random(&[1, 4, 5])?, &labels, &frames)?;
+/// let bounds = pruning_bounds(&simple, 2)?;
+/// // The joiner proper, on two nodes a frame.
+/// let (speech, predicted) = (random(&[1, 6, 8])?, random(&[1, 4, 8])?);
+/// let (weight, bias) = (random(&[5, 8])?, random(&[5])?);
+/// let within = joiner_arc_scores_within(
+///     &bounds, (&speech, &predicted), (&weight, &bias), &labels, &frames, Normalize::Softmax)?;
+/// let objective = ((transducer_loss(&simple)? * 0.5)? + transducer_loss(&within)?)?;
+/// # assert!(objective.to_vec1::<f32>()?[0].is_finite());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`joiner_arc_scores`]; [`Error::Invalid`] if the bounds are those of other lengths.
+///
+/// # Source
+///
+/// Kuang et al. 2022, arXiv:2206.13236.
+///
+/// # Proved by
+///
+/// `pruned_joiner_equals_enumeration_within_the_band`, `a_band_as_wide_as_the_lattice_keeps_everything`,
+/// `pruned_joiner_gradient_equals_differences`.
+pub fn joiner_arc_scores_within(
+    bounds: &Bounds,
+    sides: (&Tensor, &Tensor),
+    parameters: (&Tensor, &Tensor),
+    labels: &Labels,
+    frames: &Lengths,
+    scoring: impl Into<Scoring>,
+) -> Result<ArcScores> {
+    bounds.check(frames, labels)?;
+    join(sides, parameters, (labels, frames), scoring.into(), Some(bounds.clone()))
+}
+
+fn join(
+    (speech, predicted): (&Tensor, &Tensor),
+    (weight, bias): (&Tensor, &Tensor),
+    (labels, frames): (&Labels, &Lengths),
+    scoring: Scoring,
+    band: Option<Bounds>,
+) -> Result<ArcScores> {
     let shape = |what, expected: &str, tensor: &Tensor| Error::Shape {
         what,
         expected: expected.into(),
@@ -80,12 +142,7 @@ pub fn joiner_arc_scores(
             return Err(shape(what, &format!("{dims:?} {dtype:?}"), tensor));
         }
     }
-    let nodes = Nodes::new(
-        labels,
-        frames,
-        scoring.into(),
-        (batch, num_frames, columns, vocabulary),
-    )?;
+    let nodes = Nodes::new(labels, frames, scoring, (batch, num_frames, columns, vocabulary))?;
     // An operation takes three tensors, so weight and bias travel as one, flat and behind each other.
     let parameters = Tensor::cat(&[&weight.flatten_all()?, bias], 0)?;
     let (speech, predicted) = (speech.contiguous()?, predicted.contiguous()?);
@@ -96,8 +153,16 @@ pub fn joiner_arc_scores(
         vocabulary,
     };
     let scores = match dtype {
-        DType::F32 => speech.apply_op3(&predicted, &parameters, FusedJoiner::<f32>::new(nodes, extents))?,
-        DType::F64 => speech.apply_op3(&predicted, &parameters, FusedJoiner::<f64>::new(nodes, extents))?,
+        DType::F32 => speech.apply_op3(
+            &predicted,
+            &parameters,
+            FusedJoiner::<f32>::new(nodes, extents, band),
+        )?,
+        DType::F64 => speech.apply_op3(
+            &predicted,
+            &parameters,
+            FusedJoiner::<f64>::new(nodes, extents, band),
+        )?,
         other => return Err(wrong_dtype("speech", other)),
     };
     ArcScores::from_nodes(scores, frames.clone(), labels.lengths().clone())
@@ -120,6 +185,8 @@ const TILE_ELEMENTS: usize = 1 << 17;
 struct FusedJoiner<F> {
     nodes: Nodes,
     extents: Extents,
+    /// The nodes to compute, if not all.
+    band: Option<Bounds>,
     /// `[B, T, U+1]`, left by the forward pass for the backward pass.
     norms: OnceLock<Vec<Norm<F>>>,
 }
@@ -160,15 +227,20 @@ struct Partial<F> {
 }
 
 impl<F: Real> FusedJoiner<F> {
-    fn new(nodes: Nodes, extents: Extents) -> Self {
+    fn new(nodes: Nodes, extents: Extents, band: Option<Bounds>) -> Self {
         Self {
             nodes,
             extents,
+            band,
             norms: OnceLock::new(),
         }
     }
 
-    /// Whole frames, in order, until a tile holds enough of the nodes that `keep(b, t, u)` asks for.
+    fn within(&self, b: usize, t: usize, u: usize) -> bool {
+        self.band.as_ref().is_none_or(|band| band.contains(b, t, u))
+    }
+
+    /// Whole frames, in order, until a tile holds enough of the nodes inside the band that `keep(b, t, u)` asks for.
     fn tiles(&self, keep: impl Fn(usize, usize, usize) -> bool) -> Vec<Tile> {
         let enough = (TILE_ELEMENTS / (self.extents.hidden + self.extents.vocabulary)).clamp(32, 512);
         let mut tiles = Vec::new();
@@ -185,7 +257,7 @@ impl<F: Real> FusedJoiner<F> {
             for t in 0..frames {
                 let first = (tile.frames * columns) as u32;
                 tile.nodes
-                    .extend((0..columns).filter(|&u| keep(b, t, u)).map(|u| first + u as u32));
+                    .extend((0..columns).filter(|&u| self.within(b, t, u) && keep(b, t, u)).map(|u| first + u as u32));
                 tile.frames += 1;
                 if tile.nodes.len() + columns > enough || t + 1 == frames {
                     tiles.push(std::mem::replace(&mut tile, empty(t + 1)));
@@ -374,6 +446,11 @@ impl<F: Real> CustomOp3 for FusedJoiner<F> {
             .map_init(Scratch::new, |scratch, tile| {
                 self.join(tile, &arguments, scratch);
                 let mut out = vec![F::default(); tile.frames * width];
+                if self.band.is_some() {
+                    let rows = out.chunks_exact_mut(width);
+                    // No path leads through nodes of the utterance that are not in the tile.
+                    rows.for_each(|row| row[..2 * tile.columns].fill(F::NEG_INFINITY));
+                }
                 let mut norms = vec![Norm::default(); tile.frames * columns];
                 pulp::Arch::new().dispatch(TileScores {
                     nodes: &self.nodes,

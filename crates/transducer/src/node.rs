@@ -19,7 +19,12 @@ impl<F: Real> Norm<F> {
     /// `e^x` over the sum.
     #[inline(always)]
     fn probability(self, x: F, fused: bool) -> F {
-        ((x - self.max) - self.log_sum).exp(fused)
+        self.log_probability(x).exp(fused)
+    }
+
+    #[inline(always)]
+    pub(crate) fn log_probability(self, x: F) -> F {
+        (x - self.max) - self.log_sum
     }
 }
 
@@ -136,14 +141,14 @@ pub(crate) fn scores<F: Real>(
     scoring: &Scoring,
 ) -> Scores<F> {
     let (log_blank, log_emit) = match scoring.normalize {
-        Normalize::Softmax => ((row[blank] - norm.max) - norm.log_sum, 0.0),
+        Normalize::Softmax => (norm.log_probability(row[blank]), 0.0),
         Normalize::Hat => {
             let x = row[blank].to_f64();
             (F::from_f64(-softplus(-x)), -softplus(x))
         }
     };
     let score = |v: usize| {
-        let own = (row[v] - norm.max) - norm.log_sum;
+        let own = norm.log_probability(row[v]);
         if log_emit == 0.0 && scoring.label_smoothing == 0.0 {
             return own;
         }
