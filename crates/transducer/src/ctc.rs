@@ -93,7 +93,13 @@ impl<F: Real> Utterance<'_, F> {
                 let through = alpha.at(t + 1, state).times(beta.at(t + 1, state));
                 let gamma = (through.log_p - all.log_p).exp();
                 if gamma != 0.0 {
-                    f(t, state, gamma, (through.mean, through.variance), (all.mean, all.variance));
+                    f(
+                        t,
+                        state,
+                        gamma,
+                        (through.mean, through.variance),
+                        (all.mean, all.variance),
+                    );
                 }
             }
         }
@@ -276,7 +282,10 @@ impl CtcScores {
             let (mean, _) = utterance.moments(score, |t, state, gamma, own, all| {
                 found.add(utterance, t, state, -gamma * (own.0 - all.0), 0.0);
             })?;
-            let total = utterance.lattice.total(|t, state| Log(utterance.log_p(t, state))).0;
+            let total = utterance
+                .lattice
+                .total(|t, state| Log(utterance.log_p(t, state)))
+                .0;
             found.value = total - mean;
             Ok(found)
         }
@@ -336,7 +345,9 @@ impl CtcScores {
             let (mut state, mut frames) = (0, vec![]);
             for t in 0..lattice.frames() {
                 let value = |to: usize| utterance.log_p(t, to) + best.at(t + 1, to).0;
-                let next = lattice.next(state).reduce(|a, b| if value(b) >= value(a) { b } else { a });
+                let next = lattice
+                    .next(state)
+                    .reduce(|a, b| if value(b) >= value(a) { b } else { a });
                 let next = next.unwrap_or(state);
                 if lattice.label(next).is_some() && next != state {
                     frames.push(t);

@@ -7,12 +7,12 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result as TensorResult, 
 use rayon::prelude::*;
 use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
 
-use crate::{Bounds, Scoring};
 use crate::arc_scores::{Nodes, wrong_dtype};
 use crate::node::Norm;
 use crate::product::{Matrix, add_product};
 use crate::real::Real;
 use crate::tile::{Join, LogitGradients, SplitGradient, Tile, TileScores};
+use crate::{Bounds, Scoring};
 
 /// Arc scores of the joiner `tanh(speech + predicted) Wᵀ + bias`, without its `[B, T, U+1, V]` logits.
 ///
@@ -57,7 +57,13 @@ pub fn joiner_arc_scores(
     scoring: impl Into<Scoring>,
 ) -> Result<ArcScores> {
     let parameters = (weight, bias);
-    join((speech, predicted), parameters, (labels, frames), scoring.into(), None)
+    join(
+        (speech, predicted),
+        parameters,
+        (labels, frames),
+        scoring.into(),
+        None,
+    )
 }
 
 /// [`joiner_arc_scores`] of the nodes inside a band: the second half of a pruned RNN-T.
@@ -108,7 +114,13 @@ pub fn joiner_arc_scores_within(
     scoring: impl Into<Scoring>,
 ) -> Result<ArcScores> {
     bounds.check(frames, labels)?;
-    join(sides, parameters, (labels, frames), scoring.into(), Some(bounds.clone()))
+    join(
+        sides,
+        parameters,
+        (labels, frames),
+        scoring.into(),
+        Some(bounds.clone()),
+    )
 }
 
 fn join(
@@ -256,8 +268,11 @@ impl<F: Real> FusedJoiner<F> {
             let mut tile = empty(0);
             for t in 0..frames {
                 let first = (tile.frames * columns) as u32;
-                tile.nodes
-                    .extend((0..columns).filter(|&u| self.within(b, t, u) && keep(b, t, u)).map(|u| first + u as u32));
+                tile.nodes.extend(
+                    (0..columns)
+                        .filter(|&u| self.within(b, t, u) && keep(b, t, u))
+                        .map(|u| first + u as u32),
+                );
                 tile.frames += 1;
                 if tile.nodes.len() + columns > enough || t + 1 == frames {
                     tiles.push(std::mem::replace(&mut tile, empty(t + 1)));

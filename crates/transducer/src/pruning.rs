@@ -48,7 +48,9 @@ impl Bounds {
             });
         }
         let mut ends = self.starts.iter().zip(labels.lengths().as_slice());
-        if let Some(b) = ends.position(|(starts, &labels)| starts.last().is_some_and(|&s| s + self.width <= labels)) {
+        if let Some(b) =
+            ends.position(|(starts, &labels)| starts.last().is_some_and(|&s| s + self.width <= labels))
+        {
             return Err(Error::Invalid {
                 what: "pruning bounds",
                 why: format!("utterance {b}: the band ends before the last label"),
@@ -93,10 +95,14 @@ pub fn pruning_bounds(arcs: &ArcScores, width: usize) -> Result<Bounds> {
         return Err(invalid("expected a width of at least 1, got 0".into()));
     }
     if arcs.topology() != Topology::Standard {
-        return Err(invalid("expected the standard lattice, got the monotonic one".into()));
+        return Err(invalid(
+            "expected the standard lattice, got the monotonic one".into(),
+        ));
     }
     fn all<F: Real>(arcs: &ArcScores, width: usize) -> Result<Vec<Vec<usize>>> {
-        each_utterance(arcs, None, |utterance: &Utterance<'_, F>| starts(utterance, width))
+        each_utterance(arcs, None, |utterance: &Utterance<'_, F>| {
+            starts(utterance, width)
+        })
     }
     let starts = match arcs.nodes().dtype() {
         DType::F32 => all::<f32>(arcs, width)?,

@@ -125,7 +125,10 @@ impl<F: Real> SimpleJoiner<F> {
         let (_, _, columns, vocabulary) = self.extents;
         let (speech, predicted) = self.sides(b, speech, predicted);
         let (frames, own) = (speech.len() / vocabulary, predicted.len() / vocabulary);
-        let (left, right) = (Exponentials::new(speech, vocabulary), Exponentials::new(predicted, vocabulary));
+        let (left, right) = (
+            Exponentials::new(speech, vocabulary),
+            Exponentials::new(predicted, vocabulary),
+        );
         let mut sums = vec![0.0; frames * own];
         add_product(
             &mut sums,
@@ -155,11 +158,20 @@ impl<F: Real> SimpleJoiner<F> {
     /// ```
     ///
     /// with `G = (g_blank + g_label) / sum`; the predictor's side likewise.
-    fn backward(&self, b: usize, (speech, predicted): (&[F], &[F]), sums: &[f64], slopes: &[F]) -> [Vec<F>; 2] {
+    fn backward(
+        &self,
+        b: usize,
+        (speech, predicted): (&[F], &[F]),
+        sums: &[f64],
+        slopes: &[F],
+    ) -> [Vec<F>; 2] {
         let (_, num_frames, columns, vocabulary) = self.extents;
         let (speech, predicted) = self.sides(b, speech, predicted);
         let (frames, own) = (speech.len() / vocabulary, predicted.len() / vocabulary);
-        let (left, right) = (Exponentials::new(speech, vocabulary), Exponentials::new(predicted, vocabulary));
+        let (left, right) = (
+            Exponentials::new(speech, vocabulary),
+            Exponentials::new(predicted, vocabulary),
+        );
         let slope = |t: usize, u: usize| {
             let at = 2 * (t * columns + u);
             let label = self.nodes.label(b, u).map_or(0.0, |_| slopes[at + 1].to_f64());
@@ -176,8 +188,16 @@ impl<F: Real> SimpleJoiner<F> {
         let weights = Matrix::new(&weights, frames, own);
         let mut by_speech = vec![0.0; frames * vocabulary];
         let mut by_predicted = vec![0.0; own * vocabulary];
-        add_product(&mut by_speech, weights, Matrix::new(&right.values, own, vocabulary));
-        add_product(&mut by_predicted, weights.t(), Matrix::new(&left.values, frames, vocabulary));
+        add_product(
+            &mut by_speech,
+            weights,
+            Matrix::new(&right.values, own, vocabulary),
+        );
+        add_product(
+            &mut by_predicted,
+            weights.t(),
+            Matrix::new(&left.values, frames, vocabulary),
+        );
         for (slope, e) in by_speech.iter_mut().zip(&left.values) {
             *slope *= e;
         }
@@ -218,10 +238,15 @@ impl<F: Real> CustomOp2 for SimpleJoiner<F> {
         let (speech, predicted): (&[F], &[F]) = (host::slice(s1, l1)?, host::slice(s2, l2)?);
         let (batch, num_frames, columns, _) = self.extents;
         let mut scores = vec![F::default(); 2 * batch * num_frames * columns];
-        let each = scores.par_chunks_mut((2 * num_frames * columns).max(1)).enumerate();
+        let each = scores
+            .par_chunks_mut((2 * num_frames * columns).max(1))
+            .enumerate();
         let sums = each.map(|(b, scores)| self.forward(b, speech, predicted, scores));
         let _ = self.sums.set(sums.collect());
-        Ok((F::to_cpu_storage_owned(scores), (batch, num_frames, columns, 2).into()))
+        Ok((
+            F::to_cpu_storage_owned(scores),
+            (batch, num_frames, columns, 2).into(),
+        ))
     }
 
     fn bwd(
@@ -238,7 +263,10 @@ impl<F: Real> CustomOp2 for SimpleJoiner<F> {
         let found: Vec<[Vec<F>; 2]> = host::read(speech, |s: &[F]| {
             host::read(predicted, |p: &[F]| {
                 host::read(grad_res, |g: &[F]| {
-                    let slopes = g.par_chunks((2 * num_frames * columns).max(1)).zip(sums).enumerate();
+                    let slopes = g
+                        .par_chunks((2 * num_frames * columns).max(1))
+                        .zip(sums)
+                        .enumerate();
                     let each = slopes.map(|(b, (slopes, sums))| self.backward(b, (s, p), sums, slopes));
                     each.collect()
                 })
