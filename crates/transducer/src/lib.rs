@@ -9,6 +9,7 @@ mod node;
 mod op;
 mod product;
 mod real;
+mod search;
 mod tile;
 mod transducer;
 
@@ -16,4 +17,5 @@ pub use arc_scores::{Normalize, arc_scores};
 pub use ctc::ctc_loss;
 pub use expected::{Alignment, ExpectedCost, SoftCost, expected_cost, soft_cost};
 pub use fused_joiner::joiner_arc_scores;
+pub use search::{Beam, Candidate, Emission, Greedy, Hypothesis};
 pub use transducer::{label_posteriors, transducer_loss, viterbi};
