@@ -111,8 +111,10 @@ pub(crate) struct Config {
     pub(crate) repeat: usize,
     /// Speeds at which a training utterance may be heard; one is drawn per epoch.
     pub(crate) speeds: Vec<f64>,
-    /// Labels a frame may emit in greedy decoding.
+    /// Labels a frame may emit in decoding.
     pub(crate) max_symbols: usize,
+    /// Hypotheses that beam search keeps; without it decoding is greedy.
+    pub(crate) beam: Option<usize>,
     /// Paired batches.
     pub(crate) budget: Budget,
     /// Features.
@@ -152,6 +154,7 @@ impl Config {
             repeat: 1,
             speeds: if smoke { vec![1.0] } else { vec![0.9, 1.0, 1.1] },
             max_symbols: 4,
+            beam: None,
             budget: Budget {
                 max_frames: 9_600,
                 max_cells: 120_000,
