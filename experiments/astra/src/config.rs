@@ -1,5 +1,7 @@
 //! Every number of the experiment, and the only place that branches on the scale.
 
+use std::num::NonZeroUsize;
+
 use sandhi_audio::{FbankConfig, SpecAugmentConfig};
 use sandhi_conformer::ConformerConfig;
 use sandhi_core::Distance;
@@ -114,7 +116,7 @@ pub(crate) struct Config {
     /// Labels a frame may emit in decoding.
     pub(crate) max_symbols: usize,
     /// Hypotheses that beam search keeps; without it decoding is greedy.
-    pub(crate) beam: Option<usize>,
+    pub(crate) beam: Option<NonZeroUsize>,
     /// Paired batches.
     pub(crate) budget: Budget,
     /// Features.

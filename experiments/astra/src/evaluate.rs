@@ -54,7 +54,7 @@ pub(crate) fn recognise(config: &Config, model: &JointModel, features: &Padded) 
         return Ok(Greedy { emission, normalize }.decode(&steps)?);
     };
     let beam = Beam {
-        width,
+        width: width.get(),
         emission,
         normalize,
         ..Beam::default()

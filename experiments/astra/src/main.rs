@@ -12,6 +12,7 @@ mod objective;
 mod plan;
 mod transcribe;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -43,7 +44,7 @@ enum Command {
         run: PathBuf,
         /// Hypotheses that beam search keeps [default: as the run was configured, which is greedy unless set]
         #[arg(long, value_name = "N")]
-        beam: Option<usize>,
+        beam: Option<NonZeroUsize>,
         /// Audio files
         #[arg(required = true)]
         files: Vec<PathBuf>,

@@ -1,6 +1,7 @@
 //! Transcribing files with a trained run.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -17,7 +18,7 @@ use crate::experiment::{FRONTEND, WEIGHTS, build};
 
 /// Prints one line per file: its path, a tab, the transcript. A file that cannot be read is reported and the others go
 /// on; the command then fails at the end. A beam replaces the run's own.
-pub(crate) fn transcribe(run: &Path, beam: Option<usize>, files: &[PathBuf]) -> Result<()> {
+pub(crate) fn transcribe(run: &Path, beam: Option<NonZeroUsize>, files: &[PathBuf]) -> Result<()> {
     let (mut config, frontend, model) = load(run)?;
     config.beam = beam.or(config.beam);
     let fbank = Fbank::new(&config.fbank)?;
