@@ -68,6 +68,16 @@ pub enum Error {
         /// The receptive field.
         needed: usize,
     },
+    /// What a model says of a frame cannot be decoded.
+    #[error("utterance {utterance}, frame {frame}: {why}")]
+    Scores {
+        /// Index of the utterance in the batch.
+        utterance: usize,
+        /// The frame, counted from 0.
+        frame: usize,
+        /// Which score, and what is wrong with it.
+        why: String,
+    },
     /// A configuration or argument value that no computation can honour.
     #[error("{what}: {why}")]
     Invalid {

@@ -9,6 +9,7 @@ mod labels;
 mod ledger;
 mod lengths;
 mod padded;
+mod stepwise;
 
 pub use arc_scores::{ArcScores, Topology};
 pub use consistency::{Consistency, Pair};
@@ -18,3 +19,4 @@ pub use labels::Labels;
 pub use ledger::Ledger;
 pub use lengths::Lengths;
 pub use padded::Padded;
+pub use stepwise::Stepwise;

@@ -1,5 +1,7 @@
 //! Every number of the experiment, and the only place that branches on the scale.
 
+use std::num::NonZeroUsize;
+
 use sandhi_audio::{FbankConfig, SpecAugmentConfig};
 use sandhi_conformer::ConformerConfig;
 use sandhi_core::Distance;
@@ -111,8 +113,10 @@ pub(crate) struct Config {
     pub(crate) repeat: usize,
     /// Speeds at which a training utterance may be heard; one is drawn per epoch.
     pub(crate) speeds: Vec<f64>,
-    /// Labels a frame may emit in greedy decoding.
+    /// Labels a frame may emit in decoding.
     pub(crate) max_symbols: usize,
+    /// Hypotheses that beam search keeps; without it decoding is greedy.
+    pub(crate) beam: Option<NonZeroUsize>,
     /// Paired batches.
     pub(crate) budget: Budget,
     /// Features.
@@ -152,6 +156,7 @@ impl Config {
             repeat: 1,
             speeds: if smoke { vec![1.0] } else { vec![0.9, 1.0, 1.1] },
             max_symbols: 4,
+            beam: None,
             budget: Budget {
                 max_frames: 9_600,
                 max_cells: 120_000,

@@ -5,16 +5,16 @@ use candle_core::Device;
 use sandhi_core::{Labels, Lengths, Padded};
 use sandhi_lab::Run;
 use sandhi_lab::report::{Alignment, TimedWord};
-use sandhi_model::{Greedy, Hypothesis, JointModel};
+use sandhi_model::JointModel;
 use sandhi_nn::Mode;
 use sandhi_score::{Unit, error_rate, word_edits};
-use sandhi_transducer::label_posteriors;
+use sandhi_transducer::{Beam, Candidate, Emission, Greedy, Hypothesis, Normalize, label_posteriors};
 
 use crate::config::Config;
 use crate::data::{Data, Utterance};
 use crate::objective::lattice;
 
-/// Greedy hypotheses for utterances, in batches of like length.
+/// The best hypotheses for utterances, in batches of like length.
 pub(crate) fn decode(
     config: &Config,
     model: &JointModel,
@@ -48,10 +48,19 @@ pub(crate) fn decode(
 pub(crate) fn recognise(config: &Config, model: &JointModel, features: &Padded) -> Result<Vec<Hypothesis>> {
     let speech = model.encode_speech(features, Mode::Eval)?.detach();
     let shared = model.share(&speech, Mode::Eval)?.detach();
-    Ok(Greedy {
-        max_symbols: config.max_symbols,
-    }
-    .decode(model, &shared)?)
+    let steps = model.steps(&shared)?;
+    let (emission, normalize) = (Emission::UpTo(config.max_symbols), Normalize::Softmax);
+    let Some(width) = config.beam else {
+        return Ok(Greedy { emission, normalize }.decode(&steps)?);
+    };
+    let beam = Beam {
+        width: width.get(),
+        emission,
+        normalize,
+        ..Beam::default()
+    };
+    let best = |mut candidates: Vec<Candidate>| candidates.swap_remove(0).hypothesis;
+    Ok(beam.decode(&steps)?.into_iter().map(best).collect())
 }
 
 /// Word error rate on the dev set, in percent.

@@ -12,6 +12,7 @@ mod objective;
 mod plan;
 mod transcribe;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -41,6 +42,9 @@ enum Command {
         /// The run directory, such as runs/astra/mini/astra/seed-0
         #[arg(long)]
         run: PathBuf,
+        /// Hypotheses that beam search keeps [default: as the run was configured, which is greedy unless set]
+        #[arg(long, value_name = "N")]
+        beam: Option<NonZeroUsize>,
         /// Audio files
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -52,6 +56,6 @@ fn main() -> anyhow::Result<()> {
     // The backward pass recurses over the graph; a default stack would end at some thousand operations.
     sandhi_train::with_stack(|| match cli.command {
         Command::Lab(command) => sandhi_lab::execute::<Astra>(command),
-        Command::Transcribe { run, files } => transcribe::transcribe(&run, &files),
+        Command::Transcribe { run, beam, files } => transcribe::transcribe(&run, beam, &files),
     })
 }

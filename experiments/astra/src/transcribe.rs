@@ -1,6 +1,7 @@
 //! Transcribing files with a trained run.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -16,9 +17,10 @@ use crate::evaluate::{recognise, single};
 use crate::experiment::{FRONTEND, WEIGHTS, build};
 
 /// Prints one line per file: its path, a tab, the transcript. A file that cannot be read is reported and the others go
-/// on; the command then fails at the end.
-pub(crate) fn transcribe(run: &Path, files: &[PathBuf]) -> Result<()> {
-    let (config, frontend, model) = load(run)?;
+/// on; the command then fails at the end. A beam replaces the run's own.
+pub(crate) fn transcribe(run: &Path, beam: Option<NonZeroUsize>, files: &[PathBuf]) -> Result<()> {
+    let (mut config, frontend, model) = load(run)?;
+    config.beam = beam.or(config.beam);
     let fbank = Fbank::new(&config.fbank)?;
     let mut failed = 0;
     for file in files {

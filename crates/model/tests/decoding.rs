@@ -1,13 +1,14 @@
-//! Greedy decoding against the tensor path, and its bound.
+//! Decoding against the tensor path, its bound, and what the parts of the model have to do with one another.
 
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, IndexOp, Tensor};
 use sandhi_conformer::ConformerConfig;
 use sandhi_core::{Labels, Lengths, Padded, Result};
-use sandhi_model::{Greedy, Hypothesis, JointConfig, JointModel};
+use sandhi_model::{JointConfig, JointModel};
 use sandhi_nn::{Mode, Params};
 use sandhi_testkit::{Tolerance, assert_close, uniform};
+use sandhi_transducer::{Beam, Emission, Greedy, Hypothesis, Normalize, joiner_arc_scores, transducer_loss};
 
 const VOCABULARY: usize = 7;
 
@@ -45,6 +46,14 @@ fn encoded(model: &JointModel, seed: u64, dtype: DType, lengths: &[usize]) -> Re
     model.share(&model.encode_speech(&features, Mode::Eval)?, Mode::Eval)
 }
 
+fn greedy(model: &JointModel, shared: &Padded, most: usize) -> Result<Vec<Hypothesis>> {
+    let greedy = Greedy {
+        emission: Emission::UpTo(most),
+        ..Greedy::default()
+    };
+    greedy.decode(&model.steps(shared)?)
+}
+
 /// The same search by the training path: the logits of the labels so far, recomputed from the start at every node.
 fn by_logits(model: &JointModel, shared: &Padded, max_symbols: usize) -> Result<Hypothesis> {
     let mut hypothesis = Hypothesis::default();
@@ -70,7 +79,7 @@ fn greedy_equals_the_search_by_logits() -> Result<()> {
     for seed in 0..12 {
         let (_, model) = model(seed, DType::F32)?;
         let shared = encoded(&model, seed, DType::F32, &[40])?;
-        let got = Greedy { max_symbols: 2 }.decode(&model, &shared)?;
+        let got = greedy(&model, &shared, 2)?;
         assert_eq!(got[0], by_logits(&model, &shared, 2)?, "seed {seed}");
         emitted += got[0].labels.len();
     }
@@ -78,6 +87,44 @@ fn greedy_equals_the_search_by_logits() -> Result<()> {
         emitted > 10,
         "the comparison says little: {emitted} labels in all"
     );
+    Ok(())
+}
+
+#[test]
+fn beam_scores_equal_the_loss_of_the_training_path() -> Result<()> {
+    let (_, model) = model(2, DType::F32)?;
+    let shared = encoded(&model, 4, DType::F32, &[11, 15])?;
+    assert_eq!(shared.lengths().as_slice(), [2, 3]);
+    let beam = Beam {
+        width: 100_000,
+        emission: Emission::UpTo(2),
+        ..Beam::default()
+    };
+    for (b, candidates) in beam.decode(&model.steps(&shared)?)?.iter().enumerate() {
+        let n = shared.lengths().get(b);
+        // Every sequence of up to 2 labels a frame is there; with 2 labels in all the bound denies the loss no path.
+        assert_eq!(
+            candidates.len(),
+            (0..=2 * n as u32).map(|u| 6usize.pow(u)).sum::<usize>()
+        );
+        let values = shared.values().narrow(0, b, 1)?.narrow(1, 0, n)?.contiguous()?;
+        let alone = Padded::new(values, Lengths::new(vec![n]))?;
+        for candidate in candidates.iter().filter(|c| c.hypothesis.labels.len() <= 2) {
+            let labels = Labels::new(vec![candidate.hypothesis.labels.clone()], 0)?;
+            let inputs = model.join(&alone, &labels, Mode::Eval)?;
+            let arcs = joiner_arc_scores(
+                &inputs.speech,
+                &inputs.predicted,
+                &inputs.weight,
+                &inputs.bias,
+                &labels,
+                alone.lengths(),
+                Normalize::Softmax,
+            )?;
+            let loss = f64::from(transducer_loss(&arcs)?.to_vec1::<f32>()?[0]);
+            assert!((candidate.log_p + loss).abs() < 1e-4, "{candidate:?}: {loss}");
+        }
+    }
     Ok(())
 }
 
@@ -95,14 +142,14 @@ fn greedy_emits_at_most_its_bound_per_frame_and_treats_a_batch_as_singles() -> R
         &Device::Cpu,
     )?)?;
     let shared = encoded(&model, 9, DType::F32, &[40, 7, 21])?;
-    let batch = Greedy { max_symbols: 3 }.decode(&model, &shared)?;
+    let batch = greedy(&model, &shared, 3)?;
     for (b, hypothesis) in batch.iter().enumerate() {
         let n = shared.lengths().get(b);
         assert_eq!(hypothesis.labels.len(), 3 * n);
         assert!(hypothesis.frames.windows(2).all(|w| w[0] <= w[1]));
         let values = shared.values().narrow(0, b, 1)?.narrow(1, 0, n)?.contiguous()?;
         let alone = Padded::new(values, Lengths::new(vec![n]))?;
-        assert_eq!(&Greedy { max_symbols: 3 }.decode(&model, &alone)?[0], hypothesis);
+        assert_eq!(&greedy(&model, &alone, 3)?[0], hypothesis);
     }
     Ok(())
 }
@@ -143,8 +190,7 @@ fn ctc_logits_come_with_their_layer_and_leave_the_rest_as_it_starts() -> Result<
     let added: Vec<String> = params.vars().into_iter().map(|(name, _)| name).collect();
     let added: Vec<&String> = added.iter().filter(|name| !before.contains(name)).collect();
     assert_eq!(added, ["ctc.bias", "ctc.weight"]);
-    let greedy = Greedy { max_symbols: 3 };
-    assert_eq!(greedy.decode(&with, &shared)?, greedy.decode(&model, &shared)?);
+    assert_eq!(greedy(&with, &shared, 3)?, greedy(&model, &shared, 3)?);
     Ok(())
 }
 
