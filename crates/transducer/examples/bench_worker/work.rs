@@ -78,8 +78,10 @@ impl Found {
                 .with_context(|| format!("the reference has no {name}"))?;
             ensure!(got.dims() == expected.dims(), "{name}: {:?}", got.dims());
             let got = got.to_dtype(expected.dtype())?;
-            let worst = (got - expected)?.abs()?.flatten_all()?.max(0)?;
-            Ok(worst.to_dtype(DType::F64)?.to_scalar()?)
+            let apart = (got - expected)?.abs()?.flatten_all()?.to_dtype(DType::F64)?;
+            // JSON has no infinity, and a maximum may pass over NaN.
+            let finite = apart.sum_all()?.to_scalar::<f64>()?.is_finite();
+            Ok(if finite { apart.max(0)?.to_scalar()? } else { 1e300 })
         };
         let mut gradient = 0f64;
         for (name, got) in &self.gradients {
