@@ -1,5 +1,5 @@
 //! The losses against torchaudio and torch, from `golden/*.safetensors`, which `golden/make.py` made.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 
