@@ -1,5 +1,6 @@
 //! The runner: parses, builds, spawns. It knows neither tensors nor models, so it compiles in seconds; keep it so.
 
+mod bench;
 mod data;
 mod doctor;
 mod jobs;
@@ -25,6 +26,7 @@ Examples:
   cargo xtask status                                what runs, what is done, since when
   cargo xtask report astra                          make the report again from the runs that are there
   cargo xtask verify                                does the committed report say what the runs say?
+  cargo xtask bench transducer --against torchaudio our losses beside others, and beside what no loss can beat
 
 A run that is done is reused, one that was stopped is continued: give the same command again.";
 
@@ -60,6 +62,12 @@ enum Command {
         #[command(subcommand)]
         command: data::DataCommand,
     },
+    /// Time our losses beside those of others
+    Bench {
+        /// What to time
+        #[command(subcommand)]
+        command: bench::BenchCommand,
+    },
     /// Check what this machine has and what is missing
     Doctor,
     /// Check the rules of the repository: layers, file sizes, proofs, READMEs
@@ -75,6 +83,7 @@ fn main() -> ExitCode {
         Command::Report(options) => reproduce::report(&root, &options),
         Command::Verify { paper } => verify::verify(&root, paper.as_deref()),
         Command::Data { command } => data::run(command),
+        Command::Bench { command } => bench::run(&root, &command),
         Command::Doctor => doctor::doctor(&root),
         Command::Tidy => tidy::tidy(&root),
     };

@@ -74,6 +74,12 @@ pub(crate) fn program(root: &Path, binary: &Path) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// A variable of the `[env]` section of `.cargo/config.toml`.
+pub(crate) fn setting(root: &Path, name: &str) -> anyhow::Result<Option<String>> {
+    let found = environment(root)?.into_iter().find(|(key, _)| key == name);
+    Ok(found.map(|(_, value)| value))
+}
+
 /// The `[env]` section of `.cargo/config.toml`.
 fn environment(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let path = root.join(".cargo/config.toml");

@@ -17,6 +17,7 @@
 #![allow(clippy::print_stderr)] // A program, not a library.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor, Var, safetensors};
@@ -30,11 +31,19 @@ fn main() -> Result<()> {
     let [input, output] = arguments.as_slice() else {
         bail!("usage: score_file IN.safetensors OUT.safetensors");
     };
-    let tensors = safetensors::load(input, &Device::Cpu)
-        .with_context(|| format!("cannot read {}", input.to_string_lossy()))?;
-    let batch = Batch::new(tensors)?;
-    let scored = batch.score()?;
-    safetensors::save(&scored, output).with_context(|| format!("cannot write {}", output.to_string_lossy()))
+    for infeasible in score_file(input.as_ref(), output.as_ref())? {
+        eprintln!("{infeasible}");
+    }
+    Ok(())
+}
+
+/// Scores the batch in `input` and writes `output`. Returns a line for each utterance without an alignment.
+pub(crate) fn score_file(input: &Path, output: &Path) -> Result<Vec<String>> {
+    let tensors =
+        safetensors::load(input, &Device::Cpu).with_context(|| format!("cannot read {}", input.display()))?;
+    let (scored, infeasible) = Batch::new(tensors)?.score()?;
+    safetensors::save(&scored, output).with_context(|| format!("cannot write {}", output.display()))?;
+    Ok(infeasible)
 }
 
 /// The input, checked.
@@ -115,7 +124,7 @@ impl Batch {
     }
 
     /// Every utterance by itself, so that one without an alignment takes nothing from the others.
-    fn score(&self) -> Result<HashMap<String, Tensor>> {
+    fn score(&self) -> Result<(HashMap<String, Tensor>, Vec<String>)> {
         let (batch, num_frames, columns, vocabulary) = self.logits.dims4()?;
         let labels = columns - 1;
         let mut out = HashMap::new();
@@ -144,6 +153,7 @@ impl Batch {
             );
         }
         let mut emitted = vec![-1i64; batch * labels];
+        let mut infeasible = Vec::new();
         for b in 0..batch {
             match self.utterance(b) {
                 Ok(scored) => {
@@ -157,7 +167,9 @@ impl Batch {
                 }
                 Err(error) => match error.downcast_ref::<Error>() {
                     Some(Error::NoAlignment { frames, labels, .. }) => {
-                        eprintln!("utterance {b} has no alignment: {labels} labels over {frames} frames");
+                        infeasible.push(format!(
+                            "utterance {b} has no alignment: {labels} labels over {frames} frames"
+                        ));
                         let worst = [("loss", f64::INFINITY), ("viterbi_score", f64::NEG_INFINITY)];
                         for (name, value) in worst {
                             let whole = out.get_mut(name).context("a name the output has not")?;
@@ -176,7 +188,7 @@ impl Batch {
             .collect::<Result<HashMap<_, _>>>()?;
         let emitted = Tensor::from_vec(emitted, (batch, labels), &Device::Cpu)?;
         tensors.insert("viterbi_frames".to_owned(), emitted);
-        Ok(tensors)
+        Ok((tensors, infeasible))
     }
 
     /// The results of one utterance.

@@ -1,0 +1,141 @@
+//! The RNN-T loss and the gradient of its logits: on the six shapes of the README, and as each extent grows.
+//!
+//! ```sh
+//! cargo bench -p sandhi-transducer                     all, in about two minutes
+//! cargo bench -p sandhi-transducer -- shapes           the six shapes, with 1 thread and with 2
+//! cargo bench -p sandhi-transducer -- 'growth/frames'
+//! ```
+//!
+//! A group of `growth` lets one extent grow and holds the others at 2 utterances, 200 frames, 40 labels and a vocabulary
+//! of 256; 1500 frames of 40 ms are a minute of speech. The rate (elements are logits) should stay level but for the step
+//! where a gradient is larger than what the allocator keeps between calls: beyond it, every call pays for fresh pages.
+//! Calls come from a thread of the pool, as in training. `cargo xtask bench transducer` times the loss beside other
+//! implementations.
+#![allow(missing_docs, clippy::unwrap_used)] // Criterion's macros make functions without documentation.
+
+use std::time::Duration;
+
+use candle_core::{Device, Tensor, Var};
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+    measurement::WallTime,
+};
+use rayon::ThreadPool;
+use sandhi_core::{Labels, Lengths};
+use sandhi_transducer::{Normalize, arc_scores, transducer_loss};
+
+/// Utterances, frames, labels, vocabulary.
+type Shape = [usize; 4];
+
+const SHAPES: [Shape; 6] = [
+    [1, 50, 10, 32],
+    [8, 150, 30, 256],
+    [8, 200, 40, 1024],
+    [4, 400, 80, 1024],
+    [16, 150, 40, 500],
+    [2, 1000, 200, 128],
+];
+const MIDDLE: Shape = [2, 200, 40, 256];
+
+/// A batch whose lengths are spread over the upper 40 %.
+struct Batch {
+    logits: Var,
+    labels: Labels,
+    frames: Lengths,
+}
+
+impl Batch {
+    fn new([batch, frames, labels, vocabulary]: Shape) -> Self {
+        let mut state = 1u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as u32
+        };
+        let length = |most: usize, b: usize| most - 2 * most * b / (5 * batch.max(2) - 5);
+        let mut row = |b| {
+            let ids = 0..length(labels, b);
+            ids.map(|_| 1 + draw() % (vocabulary as u32 - 1)).collect()
+        };
+        let rows = (0..batch).map(&mut row).collect();
+        let shape = (batch, frames, labels + 1, vocabulary);
+        let count = batch * frames * (labels + 1) * vocabulary;
+        let logits = (0..count).map(|_| draw() as f32 / (1u32 << 29) as f32 - 2.0);
+        let logits = Tensor::from_vec(logits.collect(), shape, &Device::Cpu).unwrap();
+        Self {
+            logits: Var::from_tensor(&logits).unwrap(),
+            labels: Labels::new(rows, 0).unwrap(),
+            frames: Lengths::new((0..batch).map(|b| length(frames, b)).collect()),
+        }
+    }
+
+    /// Losses and the gradient of the logits.
+    fn loss(&self) -> (Tensor, Tensor) {
+        let arcs = arc_scores(&self.logits, &self.labels, &self.frames, Normalize::Softmax).unwrap();
+        let loss = transducer_loss(&arcs).unwrap();
+        let mut gradients = loss.sum_all().unwrap().backward().unwrap();
+        (loss, gradients.remove(&self.logits).unwrap())
+    }
+}
+
+fn name([batch, frames, labels, vocabulary]: Shape) -> String {
+    format!("{batch}x{frames}x{labels}x{vocabulary}")
+}
+
+fn pool(threads: usize) -> ThreadPool {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    builder.build().unwrap()
+}
+
+/// Few and short samples: the calls are long, and what they vary by is not in need of a distribution.
+fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group
+        .sample_size(10)
+        .sampling_mode(SamplingMode::Flat)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_secs(1));
+    group
+}
+
+fn time(group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId, shape: Shape, pool: &ThreadPool) {
+    let [batch, frames, labels, vocabulary] = shape;
+    let logits = batch * frames * (labels + 1) * vocabulary;
+    group.throughput(Throughput::Elements(logits as u64));
+    // Made only if it is asked for, and freed before the next.
+    group.bench_function(id, |bencher| {
+        let batch = Batch::new(shape);
+        // The results of a call are freed before the next, which then finds their pages warm.
+        pool.install(|| bencher.iter(|| batch.loss()));
+    });
+}
+
+fn shapes(criterion: &mut Criterion) {
+    for threads in [1, 2] {
+        let pool = pool(threads);
+        let mut group = group(criterion, &format!("shapes/threads={threads}"));
+        for shape in SHAPES {
+            time(&mut group, BenchmarkId::from_parameter(name(shape)), shape, &pool);
+        }
+    }
+}
+
+fn growth(criterion: &mut Criterion) {
+    let pool = pool(2);
+    let curves: [(&str, usize, &[usize]); 4] = [
+        ("utterances", 0, &[1, 4, 16]),
+        ("frames", 1, &[50, 200, 500, 1500]),
+        ("labels", 2, &[5, 20, 80, 200]),
+        ("vocabulary", 3, &[32, 128, 512, 2048]),
+    ];
+    for (what, axis, extents) in curves {
+        let mut group = group(criterion, &format!("growth/{what}"));
+        for &extent in extents {
+            let mut shape = MIDDLE;
+            shape[axis] = extent;
+            time(&mut group, BenchmarkId::from_parameter(extent), shape, &pool);
+        }
+    }
+}
+
+criterion_group!(benches, shapes, growth);
+criterion_main!(benches);
