@@ -135,7 +135,7 @@ fn beam_of_full_width_equals_the_transducer_loss() {
         let label = Tensor::from_vec(label.concat(), (1, 3, u), device).unwrap();
         let arcs = ArcScores::new(blank, label, Lengths::new(vec![3]), Lengths::new(vec![u])).unwrap();
         let loss = transducer_loss(&arcs).unwrap().to_vec1::<f64>().unwrap()[0];
-        (loss, viterbi(&arcs).unwrap().remove(0))
+        (loss, viterbi(&arcs).unwrap().remove(0).frames)
     };
     for candidate in free {
         let (loss, frames) = loss(candidate);
