@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result as TensorResult, Shape, Tensor, bail};
+use rayon::prelude::*;
 use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
 
 use crate::node::Norm;
@@ -150,13 +151,12 @@ impl<F: Real> CustomOp1 for FromLogits<F> {
         let cells = batch * num_frames * columns;
         let mut scores = vec![F::default(); 2 * cells];
         let mut norms = vec![Norm::default(); cells];
-        rows::scores(
-            &self.nodes,
-            (num_frames, columns, vocabulary),
-            logits,
-            &mut scores,
-            &mut norms,
-        );
+        let (grid, extents) = ((num_frames * columns).max(1), (columns, vocabulary));
+        let outputs = scores.par_chunks_mut(2 * grid).zip(norms.par_chunks_mut(grid));
+        let utterances = logits.par_chunks(grid * vocabulary).zip(outputs).enumerate();
+        utterances.for_each(|(b, (logits, (scores, norms)))| {
+            rows::scores(&self.nodes, b, extents, logits, scores, norms);
+        });
         let _ = self.norms.set(norms);
         Ok((
             F::to_cpu_storage_owned(scores),
@@ -172,8 +172,13 @@ impl<F: Real> CustomOp1 for FromLogits<F> {
         let mut grad = rows::fresh(logits.elem_count());
         host::read(logits, |logits: &[F]| {
             host::read(grad_res, |slopes: &[F]| {
-                let extents = (num_frames, columns, vocabulary);
-                rows::gradients(&self.nodes, extents, Some(logits), norms, slopes, &mut grad);
+                let (grid, extents) = ((num_frames * columns).max(1), (columns, vocabulary));
+                let outputs = grad.par_chunks_mut(grid * vocabulary).enumerate();
+                outputs.for_each(|(b, gradient)| {
+                    let logits = &logits[b * grid * vocabulary..][..gradient.len()];
+                    let (norms, slopes) = (&norms[b * grid..][..grid], &slopes[2 * b * grid..][..2 * grid]);
+                    rows::gradients(&self.nodes, b, extents, Some(logits), norms, slopes, gradient);
+                });
             })
         })??;
         Ok(Some(Tensor::from_vec(

@@ -111,9 +111,8 @@ pub(crate) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    fn utterance<'a, F>(self, index: usize, nodes: &'a [F], cost: Option<&'a [F]>) -> Utterance<'a, F> {
-        let cells = self.num_frames * self.columns;
-        let emissions = cells - self.num_frames;
+    /// One utterance, whose part of the node scores is `nodes` and of the costs `cost`.
+    pub(crate) fn utterance<'a, F>(self, index: usize, nodes: &'a [F], cost: &'a [F]) -> Utterance<'a, F> {
         Utterance {
             index,
             waves: Waves {
@@ -121,8 +120,8 @@ impl Batch<'_> {
                 frames: self.frames.get(index),
                 labels: self.labels.get(index),
             },
-            nodes: &nodes[2 * index * cells..][..2 * cells],
-            cost: cost.map_or(&[], |cost| &cost[index * emissions..][..emissions]),
+            nodes,
+            cost,
             columns: self.columns,
         }
     }
@@ -134,28 +133,14 @@ impl Batch<'_> {
         cost: Option<&[F]>,
         f: impl Fn(&Utterance<'_, F>) -> R + Sync,
     ) -> Vec<R> {
-        let utterances = (0..self.frames.len()).into_par_iter();
-        utterances
-            .map(|index| f(&self.utterance(index, nodes, cost)))
-            .collect()
-    }
-
-    /// As [`each`](Self::each), with the utterance's part of another grid `[B, T, U+1, 2]` to write to.
-    pub(crate) fn each_with<F: Real, R: Send>(
-        self,
-        nodes: &[F],
-        out: &mut [F],
-        f: impl Fn(&Utterance<'_, F>, &mut [F]) -> R + Sync,
-    ) -> Vec<R> {
-        let parts = out.par_chunks_mut((2 * self.num_frames * self.columns).max(1));
-        // Utterances without frames have no part to write to, but must be refused all the same.
-        if self.num_frames == 0 {
-            return self.each(nodes, None, |utterance| f(utterance, &mut []));
-        }
-        parts
-            .enumerate()
-            .map(|(index, out)| f(&self.utterance(index, nodes, None), out))
-            .collect()
+        let cells = self.num_frames * self.columns;
+        let emissions = cells - self.num_frames;
+        let one = |index: usize| {
+            let nodes = &nodes[2 * index * cells..][..2 * cells];
+            let cost = cost.map_or(&[][..], |cost| &cost[index * emissions..][..emissions]);
+            f(&self.utterance(index, nodes, cost))
+        };
+        (0..self.frames.len()).into_par_iter().map(one).collect()
     }
 }
 

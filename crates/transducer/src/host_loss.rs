@@ -1,5 +1,6 @@
 //! The RNN-T loss of logits in host memory, without tensors: for buffers that are reused.
 
+use rayon::prelude::*;
 use sandhi_core::{Error, Labels, Lengths, Result, Topology};
 
 use crate::arc_scores::Nodes;
@@ -24,7 +25,7 @@ use crate::{LossOptions, Real, Scoring, rows};
 /// # Errors
 ///
 /// As [`transducer_loss_with`](crate::transducer_loss_with) and [`arc_scores`](crate::arc_scores); [`Error::Shape`] if a
-/// slice does not hold B · T · (U+1) · V numbers. After an error the gradient is unspecified; logits are still whole.
+/// slice does not hold B · T · (U+1) · V numbers. After an error the gradient, in place the logits, is unspecified.
 ///
 /// # Proved by
 ///
@@ -104,8 +105,11 @@ impl HostLoss {
     /// See [`HostLoss`].
     pub fn losses<F: Real>(&self, logits: &[F]) -> Result<Vec<f64>> {
         self.check("logits", logits)?;
-        let (scores, _) = self.scores(logits);
-        self.recursion(&scores, None)
+        let utterances = logits.par_chunks(self.utterance_len()).enumerate();
+        self.collect(utterances.map(|(b, logits)| {
+            let (scores, _) = self.scores(b, logits);
+            self.options.one(&self.batch().utterance(b, &scores, &[]), None)
+        }))
     }
 
     /// The losses; every element of `gradient` is set to that of their sum.
@@ -116,18 +120,14 @@ impl HostLoss {
     pub fn with_gradient<F: Real>(&self, logits: &[F], gradient: &mut [F]) -> Result<Vec<f64>> {
         self.check("logits", logits)?;
         self.check("gradient", gradient)?;
-        let (scores, norms) = self.scores(logits);
-        let mut slopes = vec![F::default(); scores.len()];
-        let losses = self.recursion(&scores, Some(&mut slopes))?;
-        rows::gradients(
-            &self.nodes,
-            self.extents(),
-            Some(logits),
-            &norms,
-            &slopes,
-            gradient,
-        );
-        Ok(losses)
+        let (each, gradients) = (self.utterance_len(), gradient.par_chunks_mut(self.utterance_len()));
+        let utterances = logits.par_chunks(each).zip(gradients).enumerate();
+        self.collect(utterances.map(|(b, (logits, gradient))| {
+            let (scores, norms) = self.scores(b, logits);
+            let (loss, slopes) = self.recursion(b, &scores)?;
+            rows::gradients(&self.nodes, b, self.extents(), Some(logits), &norms, &slopes, gradient);
+            Ok(loss)
+        }))
     }
 
     /// The losses; the logits become the gradient of their sum.
@@ -137,16 +137,45 @@ impl HostLoss {
     /// See [`HostLoss`].
     pub fn in_place<F: Real>(&self, logits: &mut [F]) -> Result<Vec<f64>> {
         self.check("logits", logits)?;
-        let (scores, norms) = self.scores(logits);
-        let mut slopes = vec![F::default(); scores.len()];
-        let losses = self.recursion(&scores, Some(&mut slopes))?;
-        rows::gradients(&self.nodes, self.extents(), None, &norms, &slopes, logits);
-        Ok(losses)
+        let utterances = logits.par_chunks_mut(self.utterance_len()).enumerate();
+        self.collect(utterances.map(|(b, logits)| {
+            let (scores, norms) = self.scores(b, logits);
+            let (loss, slopes) = self.recursion(b, &scores)?;
+            rows::gradients(&self.nodes, b, self.extents(), None, &norms, &slopes, logits);
+            Ok(loss)
+        }))
     }
 
-    fn extents(&self) -> (usize, usize, usize) {
-        let [_, num_frames, columns, vocabulary] = self.shape;
-        (num_frames, columns, vocabulary)
+    /// The losses in batch order, or the first utterance's error. Every utterance is handled from its logits to their
+    /// gradient while the cache still holds what it can of them; its frames are shared by the threads that have no
+    /// utterance of their own.
+    fn collect(&self, losses: impl IndexedParallelIterator<Item = Result<f64>>) -> Result<Vec<f64>> {
+        // Without frames there are no logits, and nothing was iterated.
+        if self.utterance_len() == 1 && self.shape[..3].contains(&0) {
+            let none = (0..self.shape[0]).map(|b| self.options.one::<f32>(&self.batch().utterance(b, &[], &[]), None));
+            return none.collect();
+        }
+        let losses: Vec<_> = losses.collect();
+        losses.into_iter().collect()
+    }
+
+    fn extents(&self) -> rows::Extents {
+        (self.shape[2], self.shape[3])
+    }
+
+    /// Logits of an utterance; at least 1, as chunks must be.
+    fn utterance_len(&self) -> usize {
+        self.shape[1..].iter().product::<usize>().max(1)
+    }
+
+    fn batch(&self) -> Batch<'_> {
+        Batch {
+            topology: self.topology,
+            frames: &self.nodes.frames,
+            labels: self.nodes.labels.lengths(),
+            num_frames: self.shape[1],
+            columns: self.shape[2],
+        }
     }
 
     fn check<F>(&self, what: &'static str, slice: &[F]) -> Result<()> {
@@ -160,29 +189,17 @@ impl HostLoss {
         Ok(())
     }
 
-    fn scores<F: Real>(&self, logits: &[F]) -> (Vec<F>, Vec<Norm<F>>) {
-        let cells = self.shape[..3].iter().product::<usize>();
-        let mut scores = vec![F::default(); 2 * cells];
-        let mut norms = vec![Norm::default(); cells];
-        rows::scores(&self.nodes, self.extents(), logits, &mut scores, &mut norms);
+    fn scores<F: Real>(&self, b: usize, logits: &[F]) -> (Vec<F>, Vec<Norm<F>>) {
+        let cells = self.shape[1] * self.shape[2];
+        let (mut scores, mut norms) = (vec![F::default(); 2 * cells], vec![Norm::default(); cells]);
+        rows::scores(&self.nodes, b, self.extents(), logits, &mut scores, &mut norms);
         (scores, norms)
     }
 
-    fn recursion<F: Real>(&self, scores: &[F], slopes: Option<&mut [F]>) -> Result<Vec<f64>> {
-        let [_, num_frames, columns, _] = self.shape;
-        let batch = Batch {
-            topology: self.topology,
-            frames: &self.nodes.frames,
-            labels: self.nodes.labels.lengths(),
-            num_frames,
-            columns,
-        };
-        let losses = match slopes {
-            Some(slopes) => batch.each_with(scores, slopes, |utterance, slopes| {
-                self.options.one(utterance, Some(slopes))
-            }),
-            None => batch.each(scores, None, |utterance| self.options.one(utterance, None)),
-        };
-        losses.into_iter().collect()
+    /// Loss of an utterance, and the gradient of its scores.
+    fn recursion<F: Real>(&self, b: usize, scores: &[F]) -> Result<(f64, Vec<F>)> {
+        let mut slopes = vec![F::default(); scores.len()];
+        let utterance = self.batch().utterance(b, scores, &[]);
+        Ok((self.options.one(&utterance, Some(&mut slopes))?, slopes))
     }
 }

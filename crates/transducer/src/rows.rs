@@ -1,4 +1,4 @@
-//! All rows of `[B, T, U+1, V]` logits: to scores, and to their gradient. A frame of an utterance is one piece of work.
+//! All rows of an utterance's `[T, U+1, V]` logits: to scores, and to their gradient. A frame is one piece of work.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -7,60 +7,59 @@ use crate::arc_scores::Nodes;
 use crate::node::{self, Norm};
 use crate::real::Real;
 
-/// Padded T, padded U+1, V.
-type Extents = (usize, usize, usize);
+/// Padded U+1, V.
+pub(crate) type Extents = (usize, usize);
 
-/// Scores `[B, T, U+1, 2]` and normalizers `[B, T, U+1]` of the logits. Padding is neither read nor written.
+/// Scores `[T, U+1, 2]` and normalizers `[T, U+1]` of the logits of utterance `b`. Padding is neither read nor written.
 pub(crate) fn scores<F: Real>(
     nodes: &Nodes,
-    (num_frames, columns, vocabulary): Extents,
+    b: usize,
+    (columns, vocabulary): Extents,
     logits: &[F],
     scores: &mut [F],
     norms: &mut [Norm<F>],
 ) {
     let arch = pulp::Arch::new();
-    let outputs = scores
-        .par_chunks_mut(2 * columns)
-        .zip(norms.par_chunks_mut(columns));
-    let pieces = outputs.enumerate().with_min_len(enough(columns * vocabulary));
-    pieces.for_each(|(bt, (scores, norms))| {
-        let (b, t) = (bt / num_frames, bt % num_frames);
-        if t < nodes.frames.get(b) {
+    let outputs = scores.par_chunks_mut(2 * columns).zip(norms.par_chunks_mut(columns));
+    let frames = logits.par_chunks(columns * vocabulary).zip(outputs);
+    let valid = frames.take(nodes.frames.get(b));
+    valid
+        .with_min_len(enough(columns * vocabulary))
+        .for_each(|(logits, (scores, norms))| {
             arch.dispatch(ScoreFrame {
                 nodes,
                 b,
                 vocabulary,
-                logits: &logits[bt * columns * vocabulary..][..columns * vocabulary],
+                logits,
                 scores,
                 norms,
             });
-        }
-    });
+        });
 }
 
-/// The gradient of the logits from the `slopes` `[B, T, U+1, 2]` of the scores; `gradient` holds the logits if none are
-/// given. Padding is not read, and gets 0.
+/// The gradient of the logits of utterance `b` from the `slopes` `[T, U+1, 2]` of its scores; `gradient` holds the logits
+/// if none are given. Padding is not read, and gets 0.
 pub(crate) fn gradients<F: Real>(
     nodes: &Nodes,
-    (num_frames, columns, vocabulary): Extents,
+    b: usize,
+    (columns, vocabulary): Extents,
     logits: Option<&[F]>,
     norms: &[Norm<F>],
     slopes: &[F],
     gradient: &mut [F],
 ) {
     let arch = pulp::Arch::new();
-    let frames = gradient.par_chunks_mut(columns * vocabulary).enumerate();
-    let pieces = frames.with_min_len(enough(columns * vocabulary));
-    pieces.for_each(|(bt, gradient)| {
-        let (b, t) = (bt / num_frames, bt % num_frames);
+    let frame = columns * vocabulary;
+    let frames = gradient.par_chunks_mut(frame).enumerate();
+    frames.with_min_len(enough(frame)).for_each(|(t, gradient)| {
         if t < nodes.frames.get(b) {
             arch.dispatch(GradientFrame {
                 nodes,
                 b,
                 vocabulary,
-                logits: logits.map(|logits| &logits[bt * columns * vocabulary..][..columns * vocabulary]),
-                norms: &norms[bt * columns..][..columns],
-                slopes: &slopes[2 * bt * columns..][..2 * columns],
+                logits: logits.map(|logits| &logits[t * frame..][..frame]),
+                norms: &norms[t * columns..][..columns],
+                slopes: &slopes[2 * t * columns..][..2 * columns],
                 gradient,
             });
         } else {
