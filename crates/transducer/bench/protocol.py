@@ -87,7 +87,7 @@ def _answer(call, asked):
     found = call()
     answer = {"ms": (time.perf_counter() - begun) * 1e3}
     if before is not None:
-        answer["mb"] = max(0, _memory("VmHWM:") - before) / 1e3
+        answer["mb"] = max(0, _memory("VmHWM:") - before) * 1.024e-3
     del found
     return answer
 
@@ -107,7 +107,7 @@ def _differences(found, reference):
 
 
 def _reset_peak():
-    """Forgets the peak so far and returns the memory held now, in kB."""
+    """Forgets the peak so far and returns the memory held now, in KiB."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")

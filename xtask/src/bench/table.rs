@@ -112,7 +112,7 @@ fn comes_to(task: Task, rows: &[Row]) -> String {
         .min_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((name, best)) = best {
         parts.push(match task {
-            Task::Expected => format!("{:.2}x the time of \"{name}\"", ours / best),
+            Task::Expected => format!("{name} takes {:.2}x that", best / ours),
             Task::Loss | Task::Joiner => {
                 format!("{:.1}x as fast as {name}, the best of the others", best / ours)
             }

@@ -76,7 +76,7 @@ fn answer(work: &mut dyn Work, what: &str, asked: &Value) -> Result<Value> {
         "peak" => {
             let before = memory::reset_peak()?;
             let ms = timed(work)?;
-            json!({"ms": ms, "mb": memory::peak()?.saturating_sub(before) as f64 / 1e3})
+            json!({"ms": ms, "mb": memory::peak()?.saturating_sub(before) as f64 * 1.024e-3})
         }
         "check" => {
             work.call()?;

@@ -2,14 +2,14 @@
 
 use anyhow::{Context, Result};
 
-/// Forgets the peak so far, and returns the memory held now, in kB.
+/// Forgets the peak so far, and returns the memory held now, in KiB.
 pub(crate) fn reset_peak() -> Result<u64> {
     // Where this is not allowed, the peak counts from the start of the process.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     field("VmRSS:")
 }
 
-/// The most memory held since, in kB.
+/// The most memory held since, in KiB.
 pub(crate) fn peak() -> Result<u64> {
     field("VmHWM:")
 }
