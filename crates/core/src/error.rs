@@ -78,6 +78,16 @@ pub enum Error {
         /// Which score, and what is wrong with it.
         why: String,
     },
+    /// A request that memory cannot grant.
+    #[error("{what}: {arithmetic}, but only {available} of memory are available")]
+    Memory {
+        /// What was asked for.
+        what: &'static str,
+        /// The extents, multiplied out.
+        arithmetic: String,
+        /// What there is.
+        available: String,
+    },
     /// A configuration or argument value that no computation can honour.
     #[error("{what}: {why}")]
     Invalid {

@@ -8,6 +8,7 @@ pub mod host;
 mod labels;
 mod ledger;
 mod lengths;
+mod memory;
 mod padded;
 mod stepwise;
 
@@ -18,5 +19,6 @@ pub use error::{Error, Result};
 pub use labels::Labels;
 pub use ledger::Ledger;
 pub use lengths::Lengths;
+pub use memory::check_memory;
 pub use padded::Padded;
 pub use stepwise::Stepwise;

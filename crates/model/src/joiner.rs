@@ -1,7 +1,7 @@
 //! The joint network.
 
 use candle_core::{Module, Tensor};
-use sandhi_core::{Padded, Result};
+use sandhi_core::{Padded, Result, check_memory};
 use sandhi_nn::{Linear, Params};
 
 /// What the last layer of the joiner combines; a fused loss takes these instead of logits.
@@ -22,8 +22,16 @@ impl JoinerInputs {
     ///
     /// # Errors
     ///
-    /// [`sandhi_core::Error::Tensor`] if memory does not suffice.
+    /// [`sandhi_core::Error::Memory`] with the arithmetic, if they do not fit; a fused loss needs none of it.
     pub fn logits(&self) -> Result<Tensor> {
+        let ((batch, frames, hidden), columns) = (self.speech.dims3()?, self.predicted.dim(1)?);
+        let width = hidden + self.weight.dim(0)?;
+        let extents = [("B", batch), ("T", frames), ("U+1", columns), ("H+V", width)];
+        check_memory(
+            "hidden layer and logits of the joiner",
+            &extents,
+            self.speech.dtype().size_in_bytes(),
+        )?;
         let hidden = self
             .speech
             .unsqueeze(2)?

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result as TensorResult, Shape, Tensor, bail};
 use rayon::prelude::*;
-use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
+use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, check_memory, host};
 
 use crate::node::Norm;
 use crate::real::Real;
@@ -80,7 +80,8 @@ impl Nodes {
 /// # Errors
 ///
 /// [`Error::Shape`] if the logits are not 4-dimensional; [`Error::BatchSize`] or [`Error::Length`] if lengths do not fit;
-/// [`Error::Label`] or [`Error::Invalid`] if an id lies outside the vocabulary, or the dtype is neither f32 nor f64.
+/// [`Error::Label`] or [`Error::Invalid`] if an id lies outside the vocabulary, or the dtype is neither f32 nor f64;
+/// [`Error::Memory`] if the gradient would not fit.
 ///
 /// # Proved by
 ///
@@ -97,6 +98,22 @@ pub fn arc_scores(
         got: logits.dims().to_vec(),
     })?;
     let nodes = Nodes::new(labels, frames, scoring.into(), extents)?;
+    let copied = !logits.is_contiguous();
+    if copied || logits.track_op() {
+        let what = if copied {
+            "copy of strided logits"
+        } else {
+            "gradient of the logits"
+        };
+        let (batch, num_frames, columns, vocabulary) = extents;
+        let extents = [
+            ("B", batch),
+            ("T", num_frames),
+            ("U+1", columns),
+            ("V", vocabulary),
+        ];
+        check_memory(what, &extents, logits.dtype().size_in_bytes())?;
+    }
     let logits = logits.contiguous()?;
     let scores = match logits.dtype() {
         DType::F32 => logits.apply_op1(FromLogits::<f32> {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result as TensorResult, Shape, Tensor, bail};
 use rayon::prelude::*;
-use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, host};
+use sandhi_core::{ArcScores, Error, Labels, Lengths, Result, check_memory, host};
 
 use crate::arc_scores::{Nodes, wrong_dtype};
 use crate::node::Norm;
@@ -155,6 +155,9 @@ fn join(
         }
     }
     let nodes = Nodes::new(labels, frames, scoring, (batch, num_frames, columns, vocabulary))?;
+    // Scores, normalizers and their gradients.
+    let grid = [("B", batch), ("T", num_frames), ("U+1", columns), ("numbers", 6)];
+    check_memory("lattice of the joiner", &grid, dtype.size_in_bytes())?;
     // An operation takes three tensors, so weight and bias travel as one, flat and behind each other.
     let parameters = Tensor::cat(&[&weight.flatten_all()?, bias], 0)?;
     let (speech, predicted) = (speech.contiguous()?, predicted.contiguous()?);

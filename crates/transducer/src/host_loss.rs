@@ -120,12 +120,23 @@ impl HostLoss {
     pub fn with_gradient<F: Real>(&self, logits: &[F], gradient: &mut [F]) -> Result<Vec<f64>> {
         self.check("logits", logits)?;
         self.check("gradient", gradient)?;
-        let (each, gradients) = (self.utterance_len(), gradient.par_chunks_mut(self.utterance_len()));
+        let (each, gradients) = (
+            self.utterance_len(),
+            gradient.par_chunks_mut(self.utterance_len()),
+        );
         let utterances = logits.par_chunks(each).zip(gradients).enumerate();
         self.collect(utterances.map(|(b, (logits, gradient))| {
             let (scores, norms) = self.scores(b, logits);
             let (loss, slopes) = self.recursion(b, &scores)?;
-            rows::gradients(&self.nodes, b, self.extents(), Some(logits), &norms, &slopes, gradient);
+            rows::gradients(
+                &self.nodes,
+                b,
+                self.extents(),
+                Some(logits),
+                &norms,
+                &slopes,
+                gradient,
+            );
             Ok(loss)
         }))
     }
@@ -152,7 +163,10 @@ impl HostLoss {
     fn collect(&self, losses: impl IndexedParallelIterator<Item = Result<f64>>) -> Result<Vec<f64>> {
         // Without frames there are no logits, and nothing was iterated.
         if self.utterance_len() == 1 && self.shape[..3].contains(&0) {
-            let none = (0..self.shape[0]).map(|b| self.options.one::<f32>(&self.batch().utterance(b, &[], &[]), None));
+            let none = (0..self.shape[0]).map(|b| {
+                self.options
+                    .one::<f32>(&self.batch().utterance(b, &[], &[]), None)
+            });
             return none.collect();
         }
         let losses: Vec<_> = losses.collect();

@@ -20,7 +20,9 @@ pub(crate) fn scores<F: Real>(
     norms: &mut [Norm<F>],
 ) {
     let arch = pulp::Arch::new();
-    let outputs = scores.par_chunks_mut(2 * columns).zip(norms.par_chunks_mut(columns));
+    let outputs = scores
+        .par_chunks_mut(2 * columns)
+        .zip(norms.par_chunks_mut(columns));
     let frames = logits.par_chunks(columns * vocabulary).zip(outputs);
     let valid = frames.take(nodes.frames.get(b));
     valid

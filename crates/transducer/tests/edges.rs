@@ -461,3 +461,19 @@ fn arcs_of_an_empty_batch_have_no_losses() {
     assert_eq!(transducer_loss(&arcs).unwrap().dims(), [0]);
     assert!(viterbi(&arcs).unwrap().is_empty());
 }
+
+#[test]
+fn what_memory_cannot_hold_is_refused_before_it_is_tried() {
+    // A view as large as anyone likes, of one number.
+    let one = Tensor::zeros((1, 1, 1, 1), DType::F32, &Device::Cpu).unwrap();
+    let logits = one.expand((64, 4000, 401, 1 << 20)).unwrap();
+    let labels = Labels::new(vec![vec![1]; 64], 0).unwrap();
+    let frames = Lengths::new(vec![4000; 64]);
+    let error = arc_scores(&logits, &labels, &frames, Normalize::Softmax).unwrap_err();
+    assert!(matches!(error, Error::Memory { .. }));
+    let message = error.to_string();
+    assert!(
+        message.contains("B 64 x T 4000 x U+1 401 x V 1048576 x 4 bytes = 430.6 TB"),
+        "{message}"
+    );
+}

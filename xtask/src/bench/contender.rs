@@ -161,7 +161,11 @@ pub(crate) fn contenders(task: Task, rivals: &[&str]) -> Vec<Contender> {
     };
     let (ours, floors) = match task {
         Task::Loss => (
-            vec![ours("ours: tensors", "loss")],
+            vec![
+                ours("ours: buffer reused", "reuse"),
+                ours("ours: in place", "in-place"),
+                ours("ours: tensors", "loss"),
+            ],
             vec![
                 floor("floor: softmax", "floor-softmax"),
                 floor("floor: read twice, write once", "floor-rw"),
@@ -213,9 +217,9 @@ mod tests {
     #[test]
     fn ours_come_first_and_floors_last() {
         let all = contenders(Task::Loss, &["torchaudio"]);
-        assert!(matches!(all[0].kind, Kind::Ours("loss")));
-        assert_eq!(all[1].name, "torchaudio");
-        assert!(all[2..].iter().all(Contender::is_floor));
+        assert!(matches!(all[0].kind, Kind::Ours("reuse")));
+        assert_eq!(all[3].name, "torchaudio");
+        assert!(all[4..].iter().all(Contender::is_floor));
         assert_eq!(contenders(Task::Joiner, &["torchaudio", "paddle"]).len(), 3);
         assert_eq!(contenders(Task::Expected, &["torchaudio"]).len(), 2);
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor, Var, safetensors};
 use sandhi_core::{Labels, Lengths};
-use sandhi_transducer::{Normalize, arc_scores, expected_cost, transducer_loss};
+use sandhi_transducer::{HostLoss, Normalize, arc_scores, expected_cost, transducer_loss};
 use serde_json::{Value, json};
 
 use crate::floors::{Floor, Kind};
@@ -30,12 +30,11 @@ pub(crate) trait Work {
 }
 
 /// The work of a mode.
-///
-/// A mode over slices fits here too: `prepare` copies the logits back where a call overwrites them, `call` has its
-/// gradient buffer from the start, and `found` makes tensors of what is in it.
 pub(crate) fn start(mode: &str, path: &str) -> Result<Box<dyn Work>> {
     let inputs = Inputs::read(path)?;
     Ok(match mode {
+        "reuse" => Box::new(Slices::new(inputs, false)?),
+        "in-place" => Box::new(Slices::new(inputs, true)?),
         "loss" => Box::new(Loss::new(inputs, false)?),
         "expected" => Box::new(Loss::new(inputs, true)?),
         "joiner" => Box::new(FusedJoiner::new(inputs)?),
@@ -93,6 +92,63 @@ impl Found {
             gradient = gradient.max(against(&format!("gradient.{name}"), got)?);
         }
         Ok(json!({"loss": against("loss", &self.loss)?, "gradient": gradient}))
+    }
+}
+
+/// Logits in a slice to losses and their gradient, in a buffer that is there already or in place.
+struct Slices {
+    loss: HostLoss,
+    shape: (usize, usize, usize, usize),
+    logits: Vec<f32>,
+    /// What holds the gradient after a call; in place, the logits before it.
+    gradient: Vec<f32>,
+    in_place: bool,
+    losses: Vec<f64>,
+}
+
+impl Slices {
+    fn new(mut inputs: Inputs, in_place: bool) -> Result<Self> {
+        let logits = inputs.take("logits")?;
+        let shape = logits.dims4()?;
+        let (batch, frames, columns, vocabulary) = shape;
+        let extents = [batch, frames, columns, vocabulary];
+        let logits: Vec<f32> = logits.flatten_all()?.to_vec1()?;
+        Ok(Self {
+            loss: HostLoss::new(extents, &inputs.labels, &inputs.frames)?,
+            shape,
+            // Written, so that its pages are there.
+            gradient: logits.clone(),
+            logits,
+            in_place,
+            losses: Vec::new(),
+        })
+    }
+}
+
+impl Work for Slices {
+    fn prepare(&mut self) -> Result<()> {
+        if self.in_place {
+            self.gradient.copy_from_slice(&self.logits);
+        }
+        Ok(())
+    }
+
+    fn call(&mut self) -> Result<()> {
+        self.losses = match self.in_place {
+            true => self.loss.in_place(&mut self.gradient)?,
+            false => self.loss.with_gradient(&self.logits, &mut self.gradient)?,
+        };
+        Ok(())
+    }
+
+    fn found(&self) -> Result<Option<Found>> {
+        Ok(Some(Found {
+            loss: Tensor::new(self.losses.as_slice(), &Device::Cpu)?,
+            gradients: vec![(
+                "logits",
+                Tensor::from_slice(&self.gradient, self.shape, &Device::Cpu)?,
+            )],
+        }))
     }
 }
 
