@@ -198,12 +198,21 @@ fn pruning_bounds_refuse_what_no_band_can_hold() {
     ));
 }
 
+/// x Wᵀ over the last dimension.
+fn times(x: &Tensor, weight: &Tensor) -> Tensor {
+    let mut dims = x.dims().to_vec();
+    let rows = x.flatten_to(dims.len() - 2).unwrap();
+    let product = rows.matmul(&weight.t().unwrap().contiguous().unwrap()).unwrap();
+    dims.pop();
+    dims.push(weight.dims()[0]);
+    product.reshape(dims).unwrap()
+}
+
 fn bounds_of(case: &Case, width: usize) -> Bounds {
-    let project = |x: &Tensor| {
-        let weight = case.weight.t().unwrap();
-        x.broadcast_matmul(&weight.contiguous().unwrap()).unwrap()
-    };
-    let (speech, predicted) = (project(&case.speech), project(&case.predicted));
+    let (speech, predicted) = (
+        times(&case.speech, &case.weight),
+        times(&case.predicted, &case.weight),
+    );
     let arcs = simple_arc_scores(&speech, &predicted, &case.labels, &case.frames).unwrap();
     pruning_bounds(&arcs, width).unwrap()
 }
@@ -212,12 +221,7 @@ fn bounds_of(case: &Case, width: usize) -> Bounds {
 fn pruned_joiner_equals_enumeration_within_the_band() {
     let case = case(21, H, 0.0);
     let hidden = sum_of_sides(&case).tanh().unwrap();
-    let weight = case.weight.t().unwrap().contiguous().unwrap();
-    let logits = hidden
-        .broadcast_matmul(&weight)
-        .unwrap()
-        .broadcast_add(&case.bias)
-        .unwrap();
+    let logits = times(&hidden, &case.weight).broadcast_add(&case.bias).unwrap();
     let norm = logits.log_sum_exp(D::Minus1).unwrap().unsqueeze(3).unwrap();
     let log_p = logits.broadcast_sub(&norm).unwrap();
     for width in 2..=5 {
