@@ -105,7 +105,8 @@ fn monotonic_gradients_equal_differences() {
     let batch = Batch::new(5, &[(4, 2), (3, 3), (1, 0)], 0.5);
     let inputs = [batch.blank.clone(), batch.label.clone(), batch.cost.clone()];
     let arcs = |x: &[Tensor]| Ok::<_, Error>(batch.arcs_of(&x[0], &x[1])?.on(Topology::Monotonic));
-    let losses: [&dyn Fn(&[Tensor]) -> Result<Tensor, Error>; 4] = [
+    type Loss<'a> = &'a dyn Fn(&[Tensor]) -> Result<Tensor, Error>;
+    let losses: [Loss<'_>; 4] = [
         &|x| transducer_loss(&arcs(x)?),
         &|x| expected_cost(&arcs(x)?, &x[2]),
         &|x| soft_cost(&arcs(x)?, &x[2]),
