@@ -1,13 +1,15 @@
 //! The two float types every layer is written for: f32 to train, f64 to prove.
 
 use candle_core::WithDType;
+use pulp::{Simd, WithSimd};
 
 /// A float with the elementary functions the layers need, written so that loops over it vectorise in f32.
 pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> + std::iter::Sum {
     fn of(x: f64) -> Self;
-    fn exp(self) -> Self;
+    fn exp(self, fused: bool) -> Self;
     fn sqrt(self) -> Self;
-    fn fma(self, a: Self, b: Self) -> Self;
+    /// `self · a + b`, rounded once if `fused`: elsewhere that would be a library call.
+    fn fma(self, a: Self, b: Self, fused: bool) -> Self;
     fn larger(self, other: Self) -> Self;
     const ZERO: Self;
     const ONE: Self;
@@ -15,14 +17,14 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> + std::iter::Sum
 
     /// 1 / (1 + e^−x).
     #[inline(always)]
-    fn sigmoid(self) -> Self {
-        Self::ONE / (Self::ONE + (-self).exp())
+    fn sigmoid(self, fused: bool) -> Self {
+        Self::ONE / (Self::ONE + (-self).exp(fused))
     }
 
     /// tanh x = 2 σ(2x) − 1.
     #[inline(always)]
-    fn tanh(self) -> Self {
-        let s = (self + self).sigmoid();
+    fn tanh(self, fused: bool) -> Self {
+        let s = (self + self).sigmoid(fused);
         s + s - Self::ONE
     }
 }
@@ -40,20 +42,21 @@ impl Real for f32 {
     /// Cephes' expf: 2^n · p(r) with n = round(x / ln 2) and |r| ≤ ln 2 / 2. Relative error below 2e-7; the argument is
     /// clamped to the range of normal results. Branch-free, so that loops over it vectorise.
     #[inline(always)]
-    fn exp(self) -> f32 {
+    fn exp(self, fused: bool) -> f32 {
         const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to an integer in the low bits.
         let x = self.clamp(-87.0, 88.0);
-        let shifted = x * std::f32::consts::LOG2_E + ROUND;
+        let step = |a: f32, b: f32, c: f32| a.fma(b, c, fused);
+        let shifted = step(x, std::f32::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
         let exponent = (shifted.to_bits() as i32).wrapping_sub(0x4B40_0000);
-        let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+        let r = step(n, 2.121_944_4e-4, step(n, -0.693_359_4, x));
         let p = 1.987_569_1e-4f32;
-        let p = p * r + 1.398_2e-3;
-        let p = p * r + 8.333_452e-3;
-        let p = p * r + 4.166_579_6e-2;
-        let p = p * r + 1.666_666_5e-1;
-        let p = p * r + 0.5;
-        let p = p * (r * r) + r + 1.0;
+        let p = step(p, r, 1.398_2e-3);
+        let p = step(p, r, 8.333_452e-3);
+        let p = step(p, r, 4.166_579_6e-2);
+        let p = step(p, r, 1.666_666_5e-1);
+        let p = step(p, r, 0.5);
+        let p = step(p, r * r, r) + 1.0;
         p * f32::from_bits(((exponent + 127) << 23) as u32)
     }
 
@@ -63,13 +66,8 @@ impl Real for f32 {
     }
 
     #[inline(always)]
-    fn fma(self, a: f32, b: f32) -> f32 {
-        // A fused instruction only where the crate is compiled for one: elsewhere it would be a library call.
-        if cfg!(target_feature = "fma") {
-            self.mul_add(a, b)
-        } else {
-            self * a + b
-        }
+    fn fma(self, a: f32, b: f32, fused: bool) -> f32 {
+        if fused { self.mul_add(a, b) } else { self * a + b }
     }
 
     #[inline(always)]
@@ -89,7 +87,7 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn exp(self) -> f64 {
+    fn exp(self, _fused: bool) -> f64 {
         f64::exp(self)
     }
 
@@ -99,7 +97,7 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn fma(self, a: f64, b: f64) -> f64 {
+    fn fma(self, a: f64, b: f64, _fused: bool) -> f64 {
         self * a + b
     }
 
@@ -109,12 +107,23 @@ impl Real for f64 {
     }
 }
 
-/// Runs a loop compiled for the widest vectors this processor has.
+/// Runs a loop compiled for the widest vectors this processor has, and tells it whether they have fused multiply-adds.
 ///
 /// The closure must be `#[inline(always)]` all the way down for the compiler to vectorise it.
 #[inline(always)]
-pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(f)
+pub(crate) fn vectorized<R>(f: impl FnOnce(bool) -> R) -> R {
+    struct Loop<F>(F);
+
+    impl<R, F: FnOnce(bool) -> R> WithSimd for Loop<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> R {
+            (self.0)(!S::IS_SCALAR)
+        }
+    }
+
+    pulp::Arch::new().dispatch(Loop(f))
 }
 
 /// A sum in sixteen lanes, in a fixed order.
@@ -133,7 +142,7 @@ pub(crate) fn sum<T: Real>(x: &[T]) -> T {
 
 /// A dot product in sixteen lanes, in a fixed order.
 #[inline(always)]
-pub(crate) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
+pub(crate) fn dot<T: Real>(x: &[T], y: &[T], fused: bool) -> T {
     let mut lanes = [T::ZERO; 16];
     let (xs, ys) = (x.chunks_exact(16), y.chunks_exact(16));
     let rest = xs
@@ -144,7 +153,7 @@ pub(crate) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
         .sum::<T>();
     for (a, b) in xs.zip(ys) {
         for i in 0..16 {
-            lanes[i] = a[i].fma(b[i], lanes[i]);
+            lanes[i] = a[i].fma(b[i], lanes[i], fused);
         }
     }
     lanes.into_iter().sum::<T>() + rest
@@ -154,7 +163,7 @@ pub(crate) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
 #[inline(always)]
 pub(crate) fn axpy<T: Real>(a: T, x: &[T], y: &mut [T]) {
     for (y, &x) in y.iter_mut().zip(x) {
-        *y = a.fma(x, *y);
+        *y += a * x;
     }
 }
 
@@ -166,22 +175,22 @@ mod tests {
     fn exp_of_f32_is_within_two_parts_in_ten_million() {
         for i in -86_000..88_000 {
             let x = i as f32 * 1e-3;
-            let (got, expected) = (f64::from(Real::exp(x)), f64::from(x).exp());
+            let (got, expected) = (f64::from(Real::exp(x, i % 2 == 0)), f64::from(x).exp());
             assert!(
                 (got - expected).abs() <= 2.5e-7 * expected,
                 "exp({x}): expected {expected}, got {got}"
             );
         }
-        assert_eq!(Real::exp(0f32), 1.0);
+        assert_eq!(Real::exp(0f32, true), 1.0);
     }
 
     #[test]
     fn tanh_of_f32_stays_close_and_saturates() {
         for i in -20_000..20_000 {
             let x = i as f32 * 1e-3;
-            assert!((f64::from(Real::tanh(x)) - f64::from(x).tanh()).abs() <= 3e-7);
+            assert!((f64::from(Real::tanh(x, i % 2 == 0)) - f64::from(x).tanh()).abs() <= 3e-7);
         }
-        assert_eq!(Real::tanh(200f32), 1.0);
-        assert_eq!(Real::tanh(-200f32), -1.0);
+        assert_eq!(Real::tanh(200f32, true), 1.0);
+        assert_eq!(Real::tanh(-200f32, true), -1.0);
     }
 }

@@ -3,6 +3,7 @@
 mod alignment;
 mod arc_scores;
 mod chain;
+mod consistency;
 mod ctc;
 mod ctc_scores;
 mod expected;
@@ -25,11 +26,10 @@ mod waves;
 
 pub use alignment::{Aligned, emission_delay, emission_times, label_posteriors, n_best_alignments, viterbi};
 pub use arc_scores::arc_scores;
+pub use consistency::{Alignment, ExpectedCost, SoftCost};
 pub use ctc::ctc_loss;
 pub use ctc_scores::CtcScores;
-pub use expected::{
-    Alignment, ExpectedCost, SoftCost, alignment_entropy, cost_variance, expected_cost, soft_cost,
-};
+pub use expected::{alignment_entropy, cost_variance, expected_cost, soft_cost};
 pub use fused_joiner::{joiner_arc_scores, joiner_arc_scores_within};
 pub use host_loss::HostLoss;
 pub use pruning::{Bounds, pruning_bounds};

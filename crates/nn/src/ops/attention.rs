@@ -148,13 +148,13 @@ impl<'a, T: Real> Utterance<'a, T> {
             );
             vectorized(
                 #[inline(always)]
-                || {
+                |fused| {
                     for (i, (s, r)) in s
                         .chunks_exact_mut(n)
                         .zip(by_offset.chunks_exact(2 * n - 1))
                         .enumerate()
                     {
-                        softmax(s, &r[n - 1 - i..]);
+                        softmax(s, &r[n - 1 - i..], fused);
                     }
                 },
             );
@@ -186,10 +186,10 @@ impl<'a, T: Real> Utterance<'a, T> {
             by_offset.fill(T::ZERO);
             vectorized(
                 #[inline(always)]
-                || {
+                |fused| {
                     let rows = ds.chunks_exact_mut(n).zip(p.chunks_exact(n));
                     for (i, ((ds, p), r)) in rows.zip(by_offset.chunks_exact_mut(2 * n - 1)).enumerate() {
-                        let mean = dot(ds, p);
+                        let mean = dot(ds, p, fused);
                         for (ds, &p) in ds.iter_mut().zip(p) {
                             *ds = (*ds - mean) * p;
                         }
@@ -229,14 +229,14 @@ impl<'a, T: Real> Utterance<'a, T> {
 
 /// s ← softmax(s + r).
 #[inline(always)]
-fn softmax<T: Real>(s: &mut [T], r: &[T]) {
+fn softmax<T: Real>(s: &mut [T], r: &[T], fused: bool) {
     let mut top = T::LOWEST;
     for (s, &r) in s.iter_mut().zip(r) {
         *s += r;
         top = top.larger(*s);
     }
     for s in s.iter_mut() {
-        *s = (*s - top).exp();
+        *s = (*s - top).exp(fused);
     }
     let inverse = T::ONE / sum(s);
     for s in s.iter_mut() {

@@ -156,9 +156,9 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
                 );
                 vectorized(
                     #[inline(always)]
-                    || {
+                    |fused| {
                         for (y, &z) in y.iter_mut().zip(before.iter()) {
-                            *y = z * z.sigmoid();
+                            *y = z * z.sigmoid(fused);
                         }
                     },
                 );
@@ -201,9 +201,9 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
                     {
                         vectorized(
                             #[inline(always)]
-                            || {
+                            |fused| {
                                 for ((d, &g), &z) in dz.iter_mut().zip(g).zip(z) {
-                                    let s = z.sigmoid();
+                                    let s = z.sigmoid(fused);
                                     *d = g * s * (T::ONE + z * (T::ONE - s));
                                 }
                                 for dz in dz.chunks_exact(p.n) {

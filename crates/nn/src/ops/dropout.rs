@@ -89,7 +89,7 @@ impl Mask {
                 let base = (chunk * CHUNK) as u32;
                 vectorized(
                     #[inline(always)]
-                    || {
+                    |_| {
                         for (i, (y, &x)) in y.iter_mut().zip(x).enumerate() {
                             let kept = if self.stays(base.wrapping_add(i as u32)) {
                                 x * factor

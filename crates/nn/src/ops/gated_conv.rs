@@ -59,7 +59,15 @@ const LANES: usize = 16;
 
 /// y_t = start + Σ_j w_j g_{t+j−pad} over the first n frames; with `flip` the kernel is reversed (the adjoint).
 #[inline(always)]
-fn convolve<T: Real>(g: &[T], w: &[T], start: Option<&[T]>, y: &mut [T], n: usize, c: usize, flip: bool) {
+fn convolve<T: Real>(
+    g: &[T],
+    w: &[T],
+    start: Option<&[T]>,
+    y: &mut [T],
+    (n, c): (usize, usize),
+    flip: bool,
+    fused: bool,
+) {
     let k = w.len() / c;
     let pad = k / 2;
     for from in (0..c).step_by(LANES) {
@@ -77,11 +85,11 @@ fn convolve<T: Real>(g: &[T], w: &[T], start: Option<&[T]>, y: &mut [T], n: usiz
                 );
                 if lanes == LANES {
                     for i in 0..LANES {
-                        total[i] = w[i].fma(g[i], total[i]);
+                        total[i] = w[i].fma(g[i], total[i], fused);
                     }
                 } else {
                     for i in 0..lanes {
-                        total[i] = w[i].fma(g[i], total[i]);
+                        total[i] = w[i].fma(g[i], total[i], fused);
                     }
                 }
             }
@@ -92,7 +100,7 @@ fn convolve<T: Real>(g: &[T], w: &[T], start: Option<&[T]>, y: &mut [T], n: usiz
 
 /// dw_j = Σ_t dy_t g_{t+j−pad}.
 #[inline(always)]
-fn weight_gradient<T: Real>(dy: &[T], g: &[T], dw: &mut [T], n: usize, c: usize) {
+fn weight_gradient<T: Real>(dy: &[T], g: &[T], dw: &mut [T], (n, c): (usize, usize), fused: bool) {
     let k = dw.len() / c;
     let pad = k / 2;
     for j in 0..k {
@@ -105,7 +113,7 @@ fn weight_gradient<T: Real>(dy: &[T], g: &[T], dw: &mut [T], n: usize, c: usize)
                     &g[(t + j - pad) * c + from..][..lanes],
                 );
                 for i in 0..lanes {
-                    total[i] = d[i].fma(g[i], total[i]);
+                    total[i] = d[i].fma(g[i], total[i], fused);
                 }
             }
             dw[j * c + from..][..lanes].copy_from_slice(&total[..lanes]);
@@ -140,14 +148,14 @@ impl<T: Real> CustomOp3 for GatedConv<T> {
             let n = self.lengths.get(b);
             vectorized(
                 #[inline(always)]
-                || {
+                |fused| {
                     for (g, x) in g.chunks_exact_mut(c).zip(x.chunks_exact(c2)).take(n) {
                         let (a, s) = x.split_at(c);
                         for ((g, &a), &s) in g.iter_mut().zip(a).zip(s) {
-                            *g = a * s.sigmoid();
+                            *g = a * s.sigmoid(fused);
                         }
                     }
-                    convolve(g, w, Some(bias), y, n, c, false);
+                    convolve(g, w, Some(bias), y, (n, c), false, fused);
                 },
             );
         });
@@ -182,9 +190,9 @@ impl<T: Real> CustomOp3 for GatedConv<T> {
                     let (dw, db) = total.split_at_mut(k * c);
                     vectorized(
                         #[inline(always)]
-                        || {
-                            convolve(dy, w, None, &mut dg, n, c, true);
-                            weight_gradient(dy, g, dw, n, c);
+                        |fused| {
+                            convolve(dy, w, None, &mut dg, (n, c), true, fused);
+                            weight_gradient(dy, g, dw, (n, c), fused);
                             for dy in dy.chunks_exact(c).take(n) {
                                 for (b, &d) in db.iter_mut().zip(dy) {
                                     *b += d;
@@ -197,7 +205,7 @@ impl<T: Real> CustomOp3 for GatedConv<T> {
                             {
                                 let ((da, ds), (a, s)) = (dx.split_at_mut(c), x.split_at(c));
                                 for i in 0..c {
-                                    let gate = s[i].sigmoid();
+                                    let gate = s[i].sigmoid(fused);
                                     da[i] = dg[i] * gate;
                                     ds[i] = dg[i] * a[i] * gate * (T::ONE - gate);
                                 }

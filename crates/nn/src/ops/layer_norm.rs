@@ -79,17 +79,17 @@ impl<T: Real> CustomOp3 for LayerNorm<T> {
         rows.for_each(|((y, x), stats)| {
             vectorized(
                 #[inline(always)]
-                || {
+                |fused| {
                     for ((y, x), stat) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(stats) {
                         let mean = sum(x) * scale;
                         for (y, &x) in y.iter_mut().zip(x) {
                             *y = x - mean;
                         }
-                        let inverse = T::ONE / (dot(y, y) * scale + T::of(1e-5)).sqrt();
+                        let inverse = T::ONE / (dot(y, y, fused) * scale + T::of(1e-5)).sqrt();
                         *stat = (mean, inverse);
                         for ((y, &w), &b) in y.iter_mut().zip(w).zip(b) {
                             let z = *y * inverse * w + b;
-                            *y = if silu { z * z.sigmoid() } else { z };
+                            *y = if silu { z * z.sigmoid(fused) } else { z };
                         }
                     }
                 },
@@ -120,7 +120,7 @@ impl<T: Real> CustomOp3 for LayerNorm<T> {
                 let mut total = vec![T::ZERO; 2 * d];
                 vectorized(
                     #[inline(always)]
-                    || block_gradient(dx, x, g, stats, w, b, silu, &mut total),
+                    |fused| block_gradient(dx, x, g, stats, w, b, (silu, fused), &mut total),
                 );
                 total
             });
@@ -150,7 +150,7 @@ fn block_gradient<T: Real>(
     stats: &[(T, T)],
     w: &[T],
     b: &[T],
-    silu: bool,
+    (silu, fused): (bool, bool),
     total: &mut [T],
 ) {
     let d = w.len();
@@ -170,14 +170,14 @@ fn block_gradient<T: Real>(
             let mut slope = g[i];
             if silu {
                 let z = hat[i] * w[i] + b[i];
-                let s = z.sigmoid();
+                let s = z.sigmoid(fused);
                 slope = slope * s * (T::ONE + z * (T::ONE - s));
             }
             dw[i] += slope * hat[i];
             db[i] += slope;
             h[i] = slope * w[i];
         }
-        let (m1, m2) = (sum(&h) * scale, dot(&h, &hat) * scale);
+        let (m1, m2) = (sum(&h) * scale, dot(&h, &hat, fused) * scale);
         for ((dx, &h), &hat) in dx.iter_mut().zip(&h).zip(&hat) {
             *dx = (h - m1 - hat * m2) * inverse;
         }

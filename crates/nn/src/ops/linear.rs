@@ -87,9 +87,9 @@ impl<T: Real> CustomOp3 for Linear<T> {
                 .for_each(|(after, before)| {
                     vectorized(
                         #[inline(always)]
-                        || {
+                        |fused| {
                             for (a, &z) in after.iter_mut().zip(before) {
-                                *a = z * z.sigmoid();
+                                *a = z * z.sigmoid(fused);
                             }
                         },
                     )
@@ -146,9 +146,9 @@ fn silu_gradient<T: Real>(before: &[T], g: &[T]) -> Vec<T> {
         .for_each(|((dz, z), g)| {
             vectorized(
                 #[inline(always)]
-                || {
+                |fused| {
                     for ((d, &z), &g) in dz.iter_mut().zip(z).zip(g) {
-                        let s = z.sigmoid();
+                        let s = z.sigmoid(fused);
                         *d = g * s * (T::ONE + z * (T::ONE - s));
                     }
                 },

@@ -59,14 +59,23 @@ const ROWS: usize = 8;
 
 /// One cell update: `gates` holds x + W h and receives the gates; `before` is c of the step before, or empty.
 #[inline(always)]
-fn step<T: Real>(gates: &mut [T], before: &[T], cell: &mut [T], h: &mut [T]) {
+fn step<T: Real>(gates: &mut [T], before: &[T], cell: &mut [T], h: &mut [T], fused: bool) {
     let n = cell.len();
-    for (j, v) in gates.iter_mut().enumerate() {
-        *v = if j / n == 2 { v.tanh() } else { v.sigmoid() };
+    let (i, rest) = gates.split_at_mut(n);
+    let (f, rest) = rest.split_at_mut(n);
+    let (g, o) = rest.split_at_mut(n);
+    for v in &mut *i {
+        *v = v.sigmoid(fused);
     }
-    let (i, rest) = gates.split_at(n);
-    let (f, rest) = rest.split_at(n);
-    let (g, o) = rest.split_at(n);
+    for v in &mut *f {
+        *v = v.sigmoid(fused);
+    }
+    for v in &mut *o {
+        *v = v.sigmoid(fused);
+    }
+    for v in &mut *g {
+        *v = v.tanh(fused);
+    }
     for k in 0..n {
         let kept = if before.is_empty() {
             T::ZERO
@@ -74,13 +83,21 @@ fn step<T: Real>(gates: &mut [T], before: &[T], cell: &mut [T], h: &mut [T]) {
             f[k] * before[k]
         };
         cell[k] = kept + i[k] * g[k];
-        h[k] = o[k] * cell[k].tanh();
+        h[k] = o[k] * cell[k].tanh(fused);
     }
 }
 
 /// The same step backwards: `dh` and `dc` come from later steps, `dc` leaves for the earlier one, `dx` is filled.
 #[inline(always)]
-fn step_back<T: Real>(gates: &[T], before: &[T], cell: &[T], dh: &[T], dc: &mut [T], dx: &mut [T]) {
+fn step_back<T: Real>(
+    gates: &[T],
+    before: &[T],
+    cell: &[T],
+    dh: &[T],
+    dc: &mut [T],
+    dx: &mut [T],
+    fused: bool,
+) {
     let n = cell.len();
     let (i, rest) = gates.split_at(n);
     let (f, rest) = rest.split_at(n);
@@ -89,7 +106,7 @@ fn step_back<T: Real>(gates: &[T], before: &[T], cell: &[T], dh: &[T], dc: &mut 
     let (df, rest) = rest.split_at_mut(n);
     let (dg, d_o) = rest.split_at_mut(n);
     for k in 0..n {
-        let tanh = cell[k].tanh();
+        let tanh = cell[k].tanh(fused);
         d_o[k] = dh[k] * tanh * o[k] * (T::ONE - o[k]);
         let d = dc[k] + dh[k] * o[k] * (T::ONE - tanh * tanh);
         di[k] = d * g[k] * i[k] * (T::ONE - i[k]);
@@ -147,7 +164,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                     }
                     vectorized(
                         #[inline(always)]
-                        || {
+                        |fused| {
                             for r in 0..rows {
                                 let (done, now) = cells[r * u * h..].split_at_mut(t * h);
                                 let y = &mut y[(r * u + t) * h..][..h];
@@ -156,6 +173,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                                     previous(done, t, h),
                                     &mut now[..h],
                                     y,
+                                    fused,
                                 );
                                 last[r * h..][..h].copy_from_slice(y);
                             }
@@ -192,7 +210,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                 for t in (0..u).rev() {
                     vectorized(
                         #[inline(always)]
-                        || {
+                        |fused| {
                             for r in 0..rows {
                                 let (at, dh) = ((r * u + t) * h, &mut dh[r * h..][..h]);
                                 for (d, &g) in dh.iter_mut().zip(&gy[at..at + h]) {
@@ -207,6 +225,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                                     dh,
                                     dc,
                                     dx,
+                                    fused,
                                 );
                             }
                         },
