@@ -35,7 +35,7 @@ use crate::{Bounds, Scoring};
 /// * `labels`: one row per utterance, at most U labels; `frames`: one length per utterance, at most T.
 /// * returns blank `[B, T, U+1]` and label `[B, T, U]`, nats; 0 in the padding, which is never read and gets gradient 0.
 ///
-/// Memory beyond arguments, results and gradients: O(B T U), one tile per thread, and in the backward pass at most 16
+/// Memory beyond arguments, results and gradients: O(B T U), one tile per thread, and in the backward pass at most 8
 /// partial sums of the weight's gradient.
 ///
 /// # Errors
@@ -192,7 +192,7 @@ struct Extents {
 }
 
 /// Partial sums of the weight's gradient, each over a fixed run of tiles. More would cost memory, fewer idle threads.
-const RUNS: usize = 16;
+const RUNS: usize = 8;
 
 /// Hidden layer and logits of a tile should fit the second-level cache: this many elements.
 const TILE_ELEMENTS: usize = 1 << 17;
