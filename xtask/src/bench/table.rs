@@ -234,6 +234,9 @@ mod tests {
             .filter(|line| line.starts_with('|'))
             .map(|line| line.chars().count())
             .collect();
-        assert!(lines.len() == 10 && lines.iter().all(|n| *n == lines[0]), "{text}");
+        assert!(
+            lines.len() == 10 && lines.iter().all(|n| *n == lines[0]),
+            "{text}"
+        );
     }
 }
