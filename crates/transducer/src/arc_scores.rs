@@ -186,7 +186,7 @@ impl<F: Real> CustomOp1 for FromLogits<F> {
             bail!("arc-scores: backward before forward")
         };
         let (_, num_frames, columns, vocabulary) = logits.dims4()?;
-        let mut grad = rows::fresh(logits.elem_count());
+        let mut grad = vec![F::default(); logits.elem_count()];
         host::read(logits, |logits: &[F]| {
             host::read(grad_res, |slopes: &[F]| {
                 let (grid, extents) = ((num_frames * columns).max(1), (columns, vocabulary));

@@ -10,7 +10,7 @@ use sandhi_core::{Labels, Lengths, Padded, Result, host};
 use crate::arc_scores::{check_ids, wrong_dtype};
 use crate::node::{self, Norm};
 use crate::real::Real;
-use crate::{Normalize, Scoring, rows};
+use crate::{Normalize, Scoring};
 
 /// Natural log-probabilities of the symbols that each frame of an utterance may read: the blank and the labels.
 ///
@@ -163,7 +163,7 @@ impl<F: Real> CustomOp1 for Symbols<F> {
         };
         let (_, num_frames, vocabulary) = logits.dims3()?;
         let columns = self.labels.max_len() + 1;
-        let mut gradient: Vec<F> = rows::fresh(logits.elem_count());
+        let mut gradient = vec![F::default(); logits.elem_count()];
         host::read(logits, |logits: &[F]| {
             host::read(grad_res, |slopes: &[F]| {
                 let frames = gradient.par_chunks_mut(vocabulary).enumerate();

@@ -75,11 +75,6 @@ fn enough(frame: usize) -> usize {
     (1usize << 15).div_ceil(frame.max(1))
 }
 
-/// Room for a gradient, zeroed.
-pub(crate) fn fresh<F: Real>(length: usize) -> Vec<F> {
-    vec![F::default(); length]
-}
-
 /// The scores of all nodes of one frame.
 struct ScoreFrame<'a, F> {
     nodes: &'a Nodes,
