@@ -263,3 +263,30 @@ fn emission_delay_is_the_mean_difference() {
         Error::BatchSize { .. }
     ));
 }
+
+#[test]
+fn a_batch_of_alignments_equals_its_singles() {
+    for topology in TOPOLOGIES {
+        let batch = every(topology, 23);
+        let arcs = batch.arcs().on(topology);
+        let variance = values(&cost_variance(&arcs, &batch.cost).unwrap());
+        let entropy = values(&alignment_entropy(&arcs).unwrap());
+        let times = emission_times(&arcs).unwrap();
+        for b in 0..batch.len() {
+            let (t, u) = (batch.frames.get(b), batch.labels.get(b));
+            let own = |x: &Tensor, columns: usize| {
+                let x = x.narrow(0, b, 1).unwrap().narrow(1, 0, t).unwrap();
+                x.narrow(2, 0, columns).unwrap()
+            };
+            let (blank, label) = (own(&batch.blank, u + 1), own(&batch.label, u));
+            let alone = ArcScores::new(blank, label, Lengths::new(vec![t]), Lengths::new(vec![u])).unwrap();
+            let alone = alone.on(topology);
+            assert_eq!(
+                values(&cost_variance(&alone, &own(&batch.cost, u)).unwrap()),
+                [variance[b]]
+            );
+            assert_eq!(values(&alignment_entropy(&alone).unwrap()), [entropy[b]]);
+            assert_eq!(emission_times(&alone).unwrap()[0], times[b]);
+        }
+    }
+}
