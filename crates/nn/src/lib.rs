@@ -1,13 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-mod gemm;
 mod layers;
+mod matmul;
 mod mode;
 pub mod ops;
 mod params;
 pub mod position;
 pub mod random;
 mod real;
+mod sums;
 
 pub use layers::{Attention, Conv2d, Embedding, GatedConv, LayerNorm, Linear, Lstm};
 pub use mode::Mode;

@@ -15,6 +15,20 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> + std::iter::Sum
     const ONE: Self;
     const LOWEST: Self;
 
+    /// A register of this type on a processor.
+    type Vector<S: Simd>: Copy;
+    /// Values in a register.
+    fn lanes<S: Simd>() -> usize;
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
+    fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// a · b + c.
+    fn mul_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
+    /// Whole registers of a slice; what is left over is not returned.
+    fn as_simd<S: Simd>(x: &[Self]) -> &[Self::Vector<S>];
+    fn as_mut_simd<S: Simd>(x: &mut [Self]) -> &mut [Self::Vector<S>];
+    /// The values of registers.
+    fn from_simd<S: Simd>(x: &[Self::Vector<S>]) -> &[Self];
+
     /// 1 / (1 + e^−x).
     #[inline(always)]
     fn sigmoid(self, fused: bool) -> Self {
@@ -29,7 +43,55 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> + std::iter::Sum
     }
 }
 
+macro_rules! registers {
+    ($vector:ident, $lanes:ident, $splat:ident, $mul:ident, $mul_add:ident, $as_simd:ident, $as_mut_simd:ident) => {
+        type Vector<S: Simd> = S::$vector;
+
+        #[inline(always)]
+        fn lanes<S: Simd>() -> usize {
+            S::$lanes
+        }
+
+        #[inline(always)]
+        fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S> {
+            simd.$splat(x)
+        }
+
+        #[inline(always)]
+        fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S> {
+            simd.$mul(a, b)
+        }
+
+        #[inline(always)]
+        fn mul_add<S: Simd>(
+            simd: S,
+            a: Self::Vector<S>,
+            b: Self::Vector<S>,
+            c: Self::Vector<S>,
+        ) -> Self::Vector<S> {
+            simd.$mul_add(a, b, c)
+        }
+
+        #[inline(always)]
+        fn as_simd<S: Simd>(x: &[Self]) -> &[Self::Vector<S>] {
+            S::$as_simd(x).0
+        }
+
+        #[inline(always)]
+        fn as_mut_simd<S: Simd>(x: &mut [Self]) -> &mut [Self::Vector<S>] {
+            S::$as_mut_simd(x).0
+        }
+
+        #[inline(always)]
+        fn from_simd<S: Simd>(x: &[Self::Vector<S>]) -> &[Self] {
+            pulp::bytemuck::cast_slice(x)
+        }
+    };
+}
+
 impl Real for f32 {
+    registers!(f32s, F32_LANES, splat_f32s, mul_f32s, mul_add_f32s, as_simd_f32s, as_mut_simd_f32s);
+
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const LOWEST: f32 = f32::NEG_INFINITY;
@@ -77,6 +139,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    registers!(f64s, F64_LANES, splat_f64s, mul_f64s, mul_add_f64s, as_simd_f64s, as_mut_simd_f64s);
+
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const LOWEST: f64 = f64::NEG_INFINITY;

@@ -6,8 +6,9 @@ use sandhi_core::Lengths;
 use sandhi_core::host::{read, slice};
 
 use super::{Saved, common_dtype, like, output, with_float};
-use crate::gemm::{View, multiply, sum_in_order};
+use crate::matmul::{Matrix, Packed, Plain, multiply, product};
 use crate::real::{Real, dot, sum, vectorized};
+use crate::sums::sum_in_order;
 
 /// The attention core on packed queries, keys and values.
 ///
@@ -108,8 +109,8 @@ impl<'a, T: Real> Utterance<'a, T> {
     }
 
     /// Keys (1) or values (2) of one head.
-    fn view(&self, which: usize, head: usize) -> View<'a, T> {
-        View::strided(
+    fn view(&self, which: usize, head: usize) -> Matrix<'a, T> {
+        Matrix::strided(
             &self.qkv[which * self.d + head * self.width..],
             self.n,
             self.width,
@@ -118,34 +119,22 @@ impl<'a, T: Real> Utterance<'a, T> {
     }
 
     /// The position vectors for offsets −(n−1) .. n−1.
-    fn window(&self, head: usize) -> View<'a, T> {
+    fn window(&self, head: usize) -> Matrix<'a, T> {
         let start = (self.t - self.n) * self.d + head * self.width;
-        View::strided(&self.positions[start..], 2 * self.n - 1, self.width, self.d)
+        Matrix::strided(&self.positions[start..], 2 * self.n - 1, self.width, self.d)
     }
 
     fn forward(&self, heads: usize, y: &mut [T]) -> Vec<T> {
         let n = self.n;
         let mut weights = vec![T::ZERO; heads * n * n];
         let mut by_offset = vec![T::ZERO; n * (2 * n - 1)];
+        let mut room = Packed::room();
         for (head, s) in weights.chunks_exact_mut(n * n).enumerate() {
             let (content, position) = (self.query(head, 0), self.query(head, 1));
-            multiply(
-                s,
-                n,
-                false,
-                View::new(&content, n, self.width),
-                self.view(1, head).t(),
-                T::ONE,
-            );
-            let rows = View::new(&position, n, self.width);
-            multiply(
-                &mut by_offset,
-                2 * n - 1,
-                false,
-                rows,
-                self.window(head).t(),
-                T::ONE,
-            );
+            let rows = Matrix::new(&content, n, self.width);
+            product(s, n, false, rows, self.view(1, head).t(), &mut room);
+            let rows = Matrix::new(&position, n, self.width);
+            product(&mut by_offset, 2 * n - 1, false, rows, self.window(head).t(), &mut room);
             vectorized(
                 #[inline(always)]
                 |fused| {
@@ -158,8 +147,8 @@ impl<'a, T: Real> Utterance<'a, T> {
                     }
                 },
             );
-            let (s, to) = (View::new(s, n, n), &mut y[head * self.width..]);
-            multiply(to, self.d, false, s, self.view(2, head), T::ONE);
+            let (s, to) = (Matrix::new(s, n, n), &mut y[head * self.width..]);
+            product(to, self.d, false, s, self.view(2, head), &mut room);
         }
         weights
     }
@@ -171,18 +160,13 @@ impl<'a, T: Real> Utterance<'a, T> {
         let (dpositions, dbiases) = shared.split_at_mut((2 * self.t - 1) * d);
         let (mut ds, mut by_offset) = (vec![T::ZERO; n * n], vec![T::ZERO; n * (2 * n - 1)]);
         let (mut dcontent, mut dposition) = (vec![T::ZERO; n * width], vec![T::ZERO; n * width]);
+        let mut room = Packed::room();
         for (head, p) in weights.chunks_exact(n * n).enumerate() {
             let at = head * width;
-            let dy = View::strided(&dy[at..], n, width, d);
-            multiply(
-                &mut dqkv[2 * d + at..],
-                3 * d,
-                false,
-                View::new(p, n, n).t(),
-                dy,
-                T::ONE,
-            );
-            multiply(&mut ds, n, false, dy, self.view(2, head).t(), T::ONE);
+            let dy = Matrix::strided(&dy[at..], n, width, d);
+            let weights = Matrix::new(p, n, n);
+            product(&mut dqkv[2 * d + at..], 3 * d, false, weights.t(), dy, &mut room);
+            product(&mut ds, n, false, dy, self.view(2, head).t(), &mut room);
             by_offset.fill(T::ZERO);
             vectorized(
                 #[inline(always)]
@@ -198,19 +182,18 @@ impl<'a, T: Real> Utterance<'a, T> {
                 },
             );
             let (content, position) = (self.query(head, 0), self.query(head, 1));
-            let (ds, r) = (View::new(&ds, n, n), View::new(&by_offset, n, 2 * n - 1));
-            multiply(
-                &mut dqkv[d + at..],
-                3 * d,
-                false,
-                ds.t(),
-                View::new(&content, n, width),
-                T::ONE,
+            let (ds, r) = (Matrix::new(&ds, n, n), Matrix::new(&by_offset, n, 2 * n - 1));
+            let (content, position) = (
+                Matrix::new(&content, n, width),
+                Matrix::new(&position, n, width),
             );
+            product(&mut dqkv[d + at..], 3 * d, false, ds.t(), content, &mut room);
             let window = &mut dpositions[(self.t - n) * d + at..];
-            multiply(window, d, true, r.t(), View::new(&position, n, width), T::ONE);
-            multiply(&mut dcontent, width, false, ds, self.view(1, head), self.scale());
-            multiply(&mut dposition, width, false, r, self.window(head), self.scale());
+            product(window, d, true, r.t(), position, &mut room);
+            room.pack(self.view(1, head));
+            multiply(&mut dcontent, width, false, ds, &room, self.scale(), Plain);
+            room.pack(self.window(head));
+            multiply(&mut dposition, width, false, r, &room, self.scale(), Plain);
             for (i, (c, q)) in dcontent
                 .chunks_exact(width)
                 .zip(dposition.chunks_exact(width))

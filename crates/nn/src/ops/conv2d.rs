@@ -5,7 +5,9 @@ use rayon::prelude::*;
 use sandhi_core::host::{read, slice};
 
 use super::{Saved, common_dtype, like, output, with_float};
-use crate::gemm::{View, multiply, sum_in_order};
+use super::linear::After;
+use crate::matmul::{Matrix, Packed, Plain, multiply, product};
+use crate::sums::sum_in_order;
 use crate::real::{Real, vectorized};
 
 const KERNEL: usize = 3;
@@ -51,12 +53,12 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     }
     let dtype = common_dtype("conv2d", &[x, weight, bias])?;
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    with_float!(dtype, T => x.apply_op3(&weight, bias, Conv2d::<T> { before: Saved::new() }))
+    with_float!(dtype, T => x.apply_op3(&weight, bias, Conv2d::<T> { slope: Saved::new() }))
 }
 
 struct Conv2d<T> {
-    /// The values before the activation.
-    before: Saved<Vec<T>>,
+    /// dy/dz of every element.
+    slope: Saved<Vec<T>>,
 }
 
 /// Extents of one utterance's planes.
@@ -131,40 +133,28 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
         let (x, w, bias) = (slice::<T>(s1, l1)?, slice::<T>(s2, l2)?, slice::<T>(s3, l3)?);
         let p = plane(l1.dims(), l2.dims()[0]);
         let (batch, width, plane_in) = (l1.dims()[0], p.columns() * p.n, p.t * p.f * p.c);
-        let mut before = vec![T::ZERO; batch * p.rows() * width];
-        let mut y = before.clone();
-        let rows = before
+        let weight = Packed::new(Matrix::new(w, p.n, p.taps()).t());
+        let mut slope = vec![T::ZERO; batch * p.rows() * width];
+        let mut y = slope.clone();
+        let rows = slope
             .par_chunks_mut(width)
             .zip(y.par_chunks_mut(width))
             .enumerate();
         rows.for_each_init(
             || vec![T::ZERO; p.columns() * p.taps()],
-            |patches, (row, (before, y))| {
+            |patches, (row, (slope, y))| {
                 let (b, t) = (row / p.rows(), row % p.rows());
                 p.patches(&x[b * plane_in..], t, patches);
-                for cell in before.chunks_exact_mut(p.n) {
-                    cell.copy_from_slice(bias);
-                }
-                let patches = View::new(patches, p.columns(), p.taps());
-                multiply(
-                    before,
-                    p.n,
-                    true,
-                    patches,
-                    View::new(w, p.n, p.taps()).t(),
-                    T::ONE,
-                );
-                vectorized(
-                    #[inline(always)]
-                    |fused| {
-                        for (y, &z) in y.iter_mut().zip(before.iter()) {
-                            *y = z * z.sigmoid(fused);
-                        }
-                    },
-                );
+                let patches = Matrix::new(patches, p.columns(), p.taps());
+                let after = After {
+                    bias,
+                    slope: Some(slope),
+                    mask: None,
+                };
+                multiply(y, p.n, false, patches, &weight, T::ONE, after);
             },
         );
-        *self.before.lock() = before;
+        *self.slope.lock() = slope;
         output(y, (batch, p.rows(), p.columns(), p.n))
     }
 
@@ -178,33 +168,34 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let p = plane(x.dims(), w.dims()[0]);
         let (plane_in, plane_out) = (p.t * p.f * p.c, p.rows() * p.columns() * p.n);
-        let before = self.before.lock();
+        let slope = self.slope.lock();
         // The features themselves are constants, so the first layer's input gradient is not computed.
         let tracked = x.track_op();
         let compute = |x: &[T], w: &[T], g: &[T]| {
+            let weight = Packed::new(Matrix::new(w, p.n, p.taps()));
             let mut dx = vec![T::ZERO; x.len()];
             let rows = dx
                 .par_chunks_mut(plane_in)
                 .zip(x.par_chunks(plane_in))
                 .zip(g.par_chunks(plane_out));
             let parts = rows
-                .zip(before.par_chunks(plane_out))
-                .map(|(((dx, x), g), before)| {
+                .zip(slope.par_chunks(plane_out))
+                .map(|(((dx, x), g), slope)| {
                     let mut total = vec![T::ZERO; p.n * p.taps() + p.n];
                     let (dw, db) = total.split_at_mut(p.n * p.taps());
                     let mut patches = vec![T::ZERO; p.columns() * p.taps()];
                     let mut dz = vec![T::ZERO; p.columns() * p.n];
-                    for (t, (g, z)) in g
+                    let mut room = Packed::room();
+                    for (t, (g, slope)) in g
                         .chunks_exact(dz.len())
-                        .zip(before.chunks_exact(dz.len()))
+                        .zip(slope.chunks_exact(dz.len()))
                         .enumerate()
                     {
                         vectorized(
                             #[inline(always)]
-                            |fused| {
-                                for ((d, &g), &z) in dz.iter_mut().zip(g).zip(z) {
-                                    let s = z.sigmoid(fused);
-                                    *d = g * s * (T::ONE + z * (T::ONE - s));
+                            |_| {
+                                for ((d, &g), &slope) in dz.iter_mut().zip(g).zip(slope) {
+                                    *d = g * slope;
                                 }
                                 for dz in dz.chunks_exact(p.n) {
                                     for (b, &d) in db.iter_mut().zip(dz) {
@@ -214,24 +205,11 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
                             },
                         );
                         p.patches(x, t, &mut patches);
-                        let rows = View::new(&dz, p.columns(), p.n);
-                        multiply(
-                            dw,
-                            p.taps(),
-                            true,
-                            rows.t(),
-                            View::new(&patches, p.columns(), p.taps()),
-                            T::ONE,
-                        );
+                        let rows = Matrix::new(&dz, p.columns(), p.n);
+                        let read = Matrix::new(&patches, p.columns(), p.taps());
+                        product(dw, p.taps(), true, rows.t(), read, &mut room);
                         if tracked {
-                            multiply(
-                                &mut patches,
-                                p.taps(),
-                                false,
-                                rows,
-                                View::new(w, p.n, p.taps()),
-                                T::ONE,
-                            );
+                            multiply(&mut patches, p.taps(), false, rows, &weight, T::ONE, Plain);
                             p.scatter(&patches, t, dx);
                         }
                     }

@@ -48,8 +48,9 @@ pub fn add_dropped(x: &Tensor, z: &Tensor, scale: f64, rate: f64, key: Option<u6
         .apply_op2(&z.contiguous()?, Residual { scale, mask })
 }
 
+/// Which elements of a tensor stay.
 #[derive(Clone, Copy)]
-struct Mask {
+pub(crate) struct Mask {
     key: (u32, u32),
     threshold: u32,
     keep: f64,
@@ -58,7 +59,7 @@ struct Mask {
 const CHUNK: usize = 16_384;
 
 impl Mask {
-    fn new(rate: f64, key: u64) -> Result<Self> {
+    pub(crate) fn new(rate: f64, key: u64) -> Result<Self> {
         if !(0.0..1.0).contains(&rate) {
             bail!("dropout: expected a rate in 0..1, got {rate}");
         }
@@ -77,6 +78,16 @@ impl Mask {
         h = (h ^ (h >> 16)).wrapping_mul(0x85EB_CA6B) ^ self.key.1;
         h = (h ^ (h >> 13)).wrapping_mul(0xC2B2_AE35);
         (h ^ (h >> 16)) >= self.threshold
+    }
+
+    /// What element `index` is multiplied by: 0, or 1 / keep.
+    #[inline(always)]
+    pub(crate) fn factor<T: Real>(self, index: u32) -> T {
+        if self.stays(index) {
+            T::of(1.0 / self.keep)
+        } else {
+            T::ZERO
+        }
     }
 
     /// y ← combine(y, scale · mask · x / keep).

@@ -6,8 +6,8 @@ use sandhi_core::Lengths;
 use sandhi_core::host::{read, slice};
 
 use super::{Saved, common_dtype, like, output, with_float};
-use crate::gemm::sum_in_order;
 use crate::real::{Real, vectorized};
+use crate::sums::sum_in_order;
 
 /// The middle of a Conformer's convolution module, in one pass.
 ///

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use sandhi_core::host::{read, slice};
 
 use super::{Activation, Saved, common_dtype, like, output, with_float};
-use crate::gemm::sum_in_order;
 use crate::real::{Real, dot, sum, vectorized};
+use crate::sums::sum_in_order;
 
 /// Normalises each vector to mean 0 and variance 1, then scales and shifts it.
 ///

@@ -5,8 +5,10 @@ use rayon::prelude::*;
 use sandhi_core::host::{read, slice};
 
 use super::{Activation, Saved, common_dtype, like, output, with_float};
-use crate::gemm::{View, column_sums, multiply_parallel};
+use super::dropout::Mask;
+use crate::matmul::{BLOCK, Finish, Matrix, Packed, multiply, multiply_parallel};
 use crate::real::{Real, vectorized};
+use crate::sums::column_sums;
 
 /// An affine map of the last dimension, with the activation in the same pass.
 ///
@@ -38,16 +40,64 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation
     }
     let dtype = common_dtype("linear", &[x, weight, bias])?;
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    with_float!(dtype, T => x.apply_op3(&weight, bias, Linear::<T> { activation, before: Saved::new() }))
+    with_float!(dtype, T => x.apply_op3(&weight, bias, Linear::<T> { activation, slope: Saved::new() }))
 }
 
 struct Linear<T> {
     activation: Activation,
-    /// The values before the activation.
-    before: Saved<Vec<T>>,
+    /// dy/dz of every element, if there is an activation.
+    slope: Saved<Vec<T>>,
 }
 
-const CHUNK: usize = 16_384;
+/// What follows the product while it is in cache: the bias, the activation, dropout.
+pub(crate) struct After<'a, T> {
+    pub(crate) bias: &'a [T],
+    /// x σ(x) is applied if there is room for its derivative, `[rows, N]`.
+    pub(crate) slope: Option<&'a mut [T]>,
+    /// Dropout after the activation, and at which index of the whole tensor each row starts.
+    pub(crate) mask: Option<(Mask, &'a [u32])>,
+}
+
+impl<T: Real> Finish<T> for After<'_, T> {
+    #[inline(always)]
+    fn finish(&mut self, row: usize, column: usize, values: &mut [T], fused: bool) {
+        for (v, &b) in values.iter_mut().zip(&self.bias[column..]) {
+            *v += b;
+        }
+        let Some(slope) = &mut self.slope else { return };
+        let slope = &mut slope[row * self.bias.len() + column..][..values.len()];
+        for (v, d) in values.iter_mut().zip(slope.iter_mut()) {
+            (*v, *d) = silu(*v, fused);
+        }
+        if let Some((mask, starts)) = self.mask {
+            let start = starts[row].wrapping_add(column as u32);
+            for (i, (v, d)) in values.iter_mut().zip(slope).enumerate() {
+                let factor = mask.factor::<T>(start.wrapping_add(i as u32));
+                *v *= factor;
+                *d *= factor;
+            }
+        }
+    }
+}
+
+/// z σ(z) and its derivative σ(z) (1 + z (1 − σ(z))).
+#[inline(always)]
+pub(crate) fn silu<T: Real>(z: T, fused: bool) -> (T, T) {
+    let s = z.sigmoid(fused);
+    (z * s, s * (T::ONE + z * (T::ONE - s)))
+}
+
+/// y ← x · y.
+pub(crate) fn scale_by<T: Real>(x: &[T], y: &mut [T]) {
+    vectorized(
+        #[inline(always)]
+        |_| {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y *= x;
+            }
+        },
+    );
+}
 
 impl<T: Real> CustomOp3 for Linear<T> {
     fn name(&self) -> &'static str {
@@ -63,40 +113,34 @@ impl<T: Real> CustomOp3 for Linear<T> {
         s3: &CpuStorage,
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, w, b) = (slice::<T>(s1, l1)?, slice::<T>(s2, l2)?, slice::<T>(s3, l3)?);
+        let (x, w, bias) = (slice::<T>(s1, l1)?, slice::<T>(s2, l2)?, slice::<T>(s3, l3)?);
         let (n, k) = l2.shape().dims2()?;
         let rows = x.len() / k;
-        let mut y = Vec::with_capacity(rows * n);
-        for _ in 0..rows {
-            y.extend_from_slice(b);
+        let weight = Packed::new(Matrix::new(w, n, k).t());
+        let mut y = vec![T::ZERO; rows * n];
+        let mut slope = match self.activation {
+            Activation::Identity => Vec::new(),
+            Activation::Silu => vec![T::ZERO; rows * n],
+        };
+        let blocks = y.par_chunks_mut(BLOCK * n).zip(x.par_chunks(BLOCK * k));
+        let block = |(y, x): (&mut [T], &[T]), slope: Option<&mut [T]>| {
+            let x = Matrix::new(x, x.len() / k, k);
+            let after = After {
+                bias,
+                slope,
+                mask: None,
+            };
+            multiply(y, n, false, x, &weight, T::ONE, after);
+        };
+        match self.activation {
+            Activation::Identity => blocks.for_each(|part| block(part, None)),
+            Activation::Silu => blocks
+                .zip(slope.par_chunks_mut(BLOCK * n))
+                .for_each(|(part, slope)| block(part, Some(slope))),
         }
-        multiply_parallel(
-            &mut y,
-            true,
-            View::new(x, rows, k),
-            View::new(w, n, k).t(),
-            T::ONE,
-        );
+        *self.slope.lock() = slope;
         let mut dims = l1.dims().to_vec();
         dims[l1.dims().len() - 1] = n;
-        if self.activation == Activation::Silu {
-            let mut after = vec![T::ZERO; y.len()];
-            after
-                .par_chunks_mut(CHUNK)
-                .zip(y.par_chunks(CHUNK))
-                .for_each(|(after, before)| {
-                    vectorized(
-                        #[inline(always)]
-                        |fused| {
-                            for (a, &z) in after.iter_mut().zip(before) {
-                                *a = z * z.sigmoid(fused);
-                            }
-                        },
-                    )
-                });
-            *self.before.lock() = y;
-            y = after;
-        }
         output(y, dims)
     }
 
@@ -110,49 +154,23 @@ impl<T: Real> CustomOp3 for Linear<T> {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (n, k) = w.dims2()?;
         let rows = x.elem_count() / k;
-        let before = self.before.lock();
+        let slope = self.slope.lock();
         let compute = |x: &[T], w: &[T], g: &[T]| {
-            let dz: std::borrow::Cow<'_, [T]> = match self.activation {
-                Activation::Identity => g.into(),
-                Activation::Silu => silu_gradient(&before, g).into(),
-            };
-            let db = column_sums(&dz, n);
-            let mut dw = vec![T::ZERO; n * k];
-            multiply_parallel(
-                &mut dw,
-                false,
-                View::new(&dz, rows, n).t(),
-                View::new(x, rows, k),
-                T::ONE,
-            );
-            (db, dw, dx_of(&dz, w, rows, n, k))
+            let mut dz = std::borrow::Cow::Borrowed(g);
+            if self.activation == Activation::Silu {
+                let dz = dz.to_mut().par_chunks_mut(CHUNK);
+                dz.zip(slope.par_chunks(CHUNK))
+                    .for_each(|(dz, slope)| scale_by(slope, dz));
+            }
+            let (mut dw, mut dx) = (vec![T::ZERO; n * k], vec![T::ZERO; rows * k]);
+            let dz = Matrix::new(&dz, rows, n);
+            multiply_parallel(&mut dw, false, dz.t(), &Packed::new(Matrix::new(x, rows, k)));
+            multiply_parallel(&mut dx, false, dz, &Packed::new(Matrix::new(w, n, k)));
+            (column_sums(dz.data(), n), dw, dx)
         };
-        fn dx_of<T: Real>(dz: &[T], w: &[T], rows: usize, n: usize, k: usize) -> Vec<T> {
-            let mut dx = vec![T::ZERO; rows * k];
-            multiply_parallel(&mut dx, false, View::new(dz, rows, n), View::new(w, n, k), T::ONE);
-            dx
-        }
         let (db, dw, dx) = read::<T, _>(x, |x| read::<T, _>(w, |w| read::<T, _>(g, |g| compute(x, w, g))))???;
         Ok((like(dx, x)?, like(dw, w)?, like(db, b)?))
     }
 }
 
-/// g · d(z σ(z))/dz = g σ(z) (1 + z (1 − σ(z))).
-fn silu_gradient<T: Real>(before: &[T], g: &[T]) -> Vec<T> {
-    let mut dz = vec![T::ZERO; g.len()];
-    dz.par_chunks_mut(CHUNK)
-        .zip(before.par_chunks(CHUNK))
-        .zip(g.par_chunks(CHUNK))
-        .for_each(|((dz, z), g)| {
-            vectorized(
-                #[inline(always)]
-                |fused| {
-                    for ((d, &z), &g) in dz.iter_mut().zip(z).zip(g) {
-                        let s = z.sigmoid(fused);
-                        *d = g * s * (T::ONE + z * (T::ONE - s));
-                    }
-                },
-            )
-        });
-    dz
-}
+const CHUNK: usize = 16_384;

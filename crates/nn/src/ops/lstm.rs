@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use sandhi_core::host::{read, slice};
 
 use super::{Saved, common_dtype, like, output, with_float};
-use crate::gemm::{View, multiply, multiply_parallel};
+use crate::matmul::{Matrix, Packed, Plain, multiply, multiply_parallel};
 use crate::real::{Real, vectorized};
 
 /// The recurrence of an LSTM layer, from zero state.
@@ -140,6 +140,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
         let (x, w) = (slice::<T>(s1, l1)?, slice::<T>(s2, l2)?);
         let (b, u, h4) = l1.shape().dims3()?;
         let h = h4 / 4;
+        let weight = Packed::new(Matrix::new(w, h4, h).t());
         let mut gates = x.to_vec();
         let (mut cells, mut y) = (vec![T::ZERO; b * u * h], vec![T::ZERO; b * u * h]);
         let blocks = gates
@@ -152,15 +153,8 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                 let mut last = vec![T::ZERO; rows * h];
                 for t in 0..u {
                     if t > 0 {
-                        let last = View::new(&last, rows, h);
-                        multiply(
-                            &mut gates[t * h4..],
-                            u * h4,
-                            true,
-                            last,
-                            View::new(w, h4, h).t(),
-                            T::ONE,
-                        );
+                        let last = Matrix::new(&last, rows, h);
+                        multiply(&mut gates[t * h4..], u * h4, true, last, &weight, T::ONE, Plain);
                     }
                     vectorized(
                         #[inline(always)]
@@ -197,6 +191,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
         let h = h4 / 4;
         let (gates, cells) = (self.gates.lock(), self.cells.lock());
         let compute = |w: &[T], y: &[T], gy: &[T]| {
+            let weight = Packed::new(Matrix::new(w, h4, h));
             let mut dx = vec![T::ZERO; b * u * h4];
             let blocks = dx
                 .par_chunks_mut(ROWS * u * h4)
@@ -230,8 +225,8 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                             }
                         },
                     );
-                    let dx = View::strided(&dx[t * h4..], rows, h4, u * h4);
-                    multiply(&mut dh, h, false, dx, View::new(w, h4, h), T::ONE);
+                    let dx = Matrix::strided(&dx[t * h4..], rows, h4, u * h4);
+                    multiply(&mut dh, h, false, dx, &weight, T::ONE, Plain);
                 }
             });
             // dW = Σ dx_tᵀ h_{t−1}, as one product over all steps with h shifted by one.
@@ -240,13 +235,8 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                 to[h..].copy_from_slice(&from[..(u - 1) * h]);
             }
             let mut dw = vec![T::ZERO; h4 * h];
-            multiply_parallel(
-                &mut dw,
-                false,
-                View::new(&dx, b * u, h4).t(),
-                View::new(&shifted, b * u, h),
-                T::ONE,
-            );
+            let shifted = Packed::new(Matrix::new(&shifted, b * u, h));
+            multiply_parallel(&mut dw, false, Matrix::new(&dx, b * u, h4).t(), &shifted);
             (dx, dw)
         };
         let (dx, dw) = read::<T, _>(w, |w| {

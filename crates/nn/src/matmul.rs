@@ -1,0 +1,388 @@
+//! Matrix products for layers: one operand packed once and used many times, the result finished while it is in cache.
+//!
+//! A register tile is 6 rows by 64 columns: with 512-bit vectors 24 of the 32 registers accumulate, and every value of
+//! the packed panel that is loaded meets six rows. Each element of the result is a sum over k in order, by fused
+//! multiply-adds, whatever the tile it falls into: the bits do not depend on how the rows were divided.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::real::Real;
+
+/// Runs a body for every index below a constant of at most six, written out: sums stay in registers only if no index
+/// is left to run time.
+macro_rules! unroll {
+    ($count:expr, $i:ident => $body:expr) => {
+        unroll!(@ $count, $i, $body, 0 1 2 3 4 5)
+    };
+    (@ $count:expr, $i:ident, $body:expr, $($index:literal)*) => {
+        $(if $index < $count { const $i: usize = $index; $body })*
+    };
+}
+
+/// Columns of a panel.
+const PANEL: usize = 64;
+/// Columns are padded to a multiple of this within a panel.
+const STEP: usize = 16;
+/// Terms that are summed in registers before the result is touched: this much of a panel stays in the second cache.
+const DEPTH: usize = 512;
+/// Rows of the result that one task of a parallel product computes.
+pub(crate) const BLOCK: usize = 96;
+
+/// A matrix view: element (i, j) is `data[i * row + j * column]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    data: &'a [T],
+    rows: usize,
+    columns: usize,
+    row: usize,
+    column: usize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// Adjacent rows.
+    pub(crate) fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
+        Self::strided(data, rows, columns, columns)
+    }
+
+    /// Rows of `columns` values, each starting `stride` after the last.
+    pub(crate) fn strided(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(
+            rows == 0 || columns == 0 || (rows - 1) * stride + columns <= data.len(),
+            "matrix out of bounds: {rows} rows of {columns} every {stride} in {}",
+            data.len()
+        );
+        Self {
+            data,
+            rows,
+            columns,
+            row: stride,
+            column: 1,
+        }
+    }
+
+    /// All that the view was made of.
+    pub(crate) fn data(&self) -> &'a [T] {
+        self.data
+    }
+
+    fn row_range(self, start: usize, count: usize) -> Self {
+        Self {
+            data: &self.data[start * self.row..],
+            rows: count,
+            ..self
+        }
+    }
+
+    /// The transpose, without moving anything.
+    pub(crate) fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row: self.column,
+            column: self.row,
+            ..self
+        }
+    }
+}
+
+/// A right-hand side `[k, n]` in panels of 64 columns, rows adjacent within a panel.
+pub(crate) struct Packed<T> {
+    values: Vec<T>,
+    k: usize,
+    n: usize,
+}
+
+/// The width of the panel that starts at column `from`.
+fn panel_width(n: usize, from: usize) -> usize {
+    (n - from).min(PANEL).next_multiple_of(STEP)
+}
+
+impl<T: Real> Packed<T> {
+    pub(crate) fn new(b: Matrix<'_, T>) -> Self {
+        let mut packed = Self::room();
+        packed.pack(b);
+        packed
+    }
+
+    /// Nothing yet.
+    pub(crate) fn room() -> Self {
+        Self {
+            values: Vec::new(),
+            k: 0,
+            n: 0,
+        }
+    }
+
+    /// Takes over `b`, in the memory that is there.
+    pub(crate) fn pack(&mut self, b: Matrix<'_, T>) {
+        let (k, n) = (b.rows, b.columns);
+        (self.k, self.n) = (k, n);
+        self.values.resize(k * n.next_multiple_of(STEP), T::ZERO);
+        if k == 0 {
+            return;
+        }
+        for from in (0..n).step_by(PANEL) {
+            let width = panel_width(n, from);
+            let used = width.min(n - from);
+            let panel = &mut self.values[from * k..][..width * k];
+            if b.column == 1 {
+                for (i, to) in panel.chunks_exact_mut(width).enumerate() {
+                    to[..used].copy_from_slice(&b.data[i * b.row + from..][..used]);
+                    to[used..].fill(T::ZERO);
+                }
+            } else {
+                // A column of b is adjacent: sixteen at a time, so that whole cache lines are written.
+                for (group, columns) in (from..from + used).step_by(STEP).enumerate() {
+                    let count = STEP.min(from + used - columns);
+                    for (i, to) in panel.chunks_exact_mut(width).enumerate() {
+                        let to = &mut to[group * STEP..][..STEP];
+                        for (j, to) in to[..count].iter_mut().enumerate() {
+                            *to = b.data[i * b.row + (columns + j) * b.column];
+                        }
+                        to[count..].fill(T::ZERO);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What becomes of a stretch of a row of the result: (row, first column, values).
+pub(crate) trait Finish<T> {
+    fn finish(&mut self, row: usize, column: usize, values: &mut [T], fused: bool);
+}
+
+/// Leaves the product as it is.
+pub(crate) struct Plain;
+
+impl<T> Finish<T> for Plain {
+    #[inline(always)]
+    fn finish(&mut self, _: usize, _: usize, _: &mut [T], _: bool) {}
+}
+
+/// c ← finish(c·[accumulate] + scale · a·b). Row i of c starts at `i * stride`.
+pub(crate) fn multiply<T: Real, F: Finish<T>>(
+    c: &mut [T],
+    stride: usize,
+    accumulate: bool,
+    a: Matrix<'_, T>,
+    b: &Packed<T>,
+    scale: T,
+    finish: F,
+) {
+    assert_eq!(a.columns, b.k, "matrix product: {} columns times {} rows", a.columns, b.k);
+    if a.rows == 0 || b.n == 0 {
+        return;
+    }
+    assert!(
+        b.n <= stride && (a.rows - 1) * stride + b.n <= c.len(),
+        "matrix product: result out of bounds"
+    );
+    let product = Product {
+        c,
+        stride,
+        accumulate,
+        a,
+        b,
+        scale,
+        finish,
+    };
+    pulp::Arch::new().dispatch(product);
+}
+
+/// c ← c·[accumulate] + a·b for operands that are used once; `room` is where b is packed.
+pub(crate) fn product<T: Real>(
+    c: &mut [T],
+    stride: usize,
+    accumulate: bool,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    room: &mut Packed<T>,
+) {
+    room.pack(b);
+    multiply(c, stride, accumulate, a, room, T::ONE, Plain);
+}
+
+/// As [`multiply`] with adjacent rows of c and nothing to finish, in blocks of rows over all threads.
+pub(crate) fn multiply_parallel<T: Real>(c: &mut [T], accumulate: bool, a: Matrix<'_, T>, b: &Packed<T>) {
+    if b.n > 0 {
+        c[..a.rows * b.n].par_chunks_mut(BLOCK * b.n).enumerate().for_each(|(i, c)| {
+            let rows = a.row_range(i * BLOCK, c.len() / b.n);
+            multiply(c, b.n, accumulate, rows, b, T::ONE, Plain);
+        });
+    }
+}
+
+struct Product<'a, T, F> {
+    c: &'a mut [T],
+    stride: usize,
+    accumulate: bool,
+    a: Matrix<'a, T>,
+    b: &'a Packed<T>,
+    scale: T,
+    finish: F,
+}
+
+/// Where a product stands: the first row, the panel's first column and width, the share of k.
+#[derive(Clone)]
+struct At {
+    row: usize,
+    from: usize,
+    width: usize,
+    depth: Range<usize>,
+}
+
+impl<T: Real, F: Finish<T>> WithSimd for Product<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // 32 registers of 512 bits hold 6×4 sums; 16 of 256 bits hold 6×2.
+        if S::REGISTER_COUNT >= 32 {
+            self.run::<S, 4>(simd);
+        } else {
+            self.run::<S, 2>(simd);
+        }
+    }
+}
+
+impl<T: Real, F: Finish<T>> Product<'_, T, F> {
+    #[inline(always)]
+    fn run<S: Simd, const WIDE: usize>(mut self, simd: S) {
+        let (m, n, k) = (self.a.rows, self.b.n, self.b.k);
+        for from in (0..n).step_by(PANEL) {
+            let width = panel_width(n, from);
+            for depth in (0..k.max(1)).step_by(DEPTH) {
+                let at = At {
+                    row: 0,
+                    from,
+                    width,
+                    depth: depth..k.min(depth + DEPTH),
+                };
+                let mut row = 0;
+                while row < m {
+                    let at = At { row, ..at.clone() };
+                    row += match m - row {
+                        0..2 => self.rows::<S, 1, WIDE>(simd, at),
+                        2..4 => self.rows::<S, 2, WIDE>(simd, at),
+                        4..6 => self.rows::<S, 4, WIDE>(simd, at),
+                        _ => self.rows::<S, 6, WIDE>(simd, at),
+                    };
+                }
+            }
+        }
+    }
+
+    /// M rows of a panel.
+    #[inline(always)]
+    fn rows<S: Simd, const M: usize, const WIDE: usize>(&mut self, simd: S, at: At) -> usize {
+        let lanes = T::lanes::<S>();
+        let mut column = 0;
+        while column < at.width {
+            column += lanes
+                * match ((at.width - column) / lanes).min(WIDE) {
+                    4 => self.tile::<S, M, 4>(simd, &at, column),
+                    3 => self.tile::<S, M, 3>(simd, &at, column),
+                    2 => self.tile::<S, M, 2>(simd, &at, column),
+                    _ => self.tile::<S, M, 1>(simd, &at, column),
+                };
+        }
+        if at.depth.end == self.b.k {
+            let used = at.width.min(self.b.n - at.from);
+            for i in at.row..at.row + M {
+                let values = &mut self.c[i * self.stride + at.from..][..used];
+                self.finish.finish(i, at.from, values, !S::IS_SCALAR);
+            }
+        }
+        M
+    }
+
+    /// M rows by N vectors of the result.
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        at: &At,
+        column: usize,
+    ) -> usize {
+        let lanes = T::lanes::<S>();
+        let (k, depth) = (at.depth.len(), at.depth.start);
+        let panel = &self.b.values[at.from * self.b.k + depth * at.width..][..k * at.width];
+        let mut sums = [[T::splat(simd, T::ZERO); N]; M];
+        let a = &self.a.data[at.row * self.a.row + depth * self.a.column..];
+        if self.a.column == 1 {
+            let mut rows = [a; M];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = &a[i * self.a.row..][..k];
+            }
+            for (p, b) in panel.chunks_exact(at.width).enumerate().take(k) {
+                let mut a = [T::ZERO; M];
+                for i in 0..M {
+                    a[i] = rows[i][p];
+                }
+                rank_one::<T, S, M, N>(simd, &mut sums, a, &b[column..][..N * lanes]);
+            }
+        } else {
+            // Rows of a are adjacent at every k.
+            for (p, b) in panel.chunks_exact(at.width).enumerate() {
+                let from = &a[p * self.a.column..][..(M - 1) * self.a.row + 1];
+                let mut a = [T::ZERO; M];
+                for i in 0..M {
+                    a[i] = from[i * self.a.row];
+                }
+                rank_one::<T, S, M, N>(simd, &mut sums, a, &b[column..][..N * lanes]);
+            }
+        }
+        let first = at.from + column;
+        let used = (N * lanes).min(self.b.n.saturating_sub(first));
+        let accumulate = self.accumulate || depth > 0;
+        unroll!(M, I => self.store::<S, N>(simd, at.row + I, (first, used), accumulate, &sums[I]));
+        N
+    }
+
+    /// c ← c·[accumulate] + scale · sums for a stretch of a row.
+    #[inline(always)]
+    fn store<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        (column, used): (usize, usize),
+        accumulate: bool,
+        sums: &[T::Vector<S>; N],
+    ) {
+        let c = &mut self.c[row * self.stride + column..][..used];
+        if used == N * T::lanes::<S>() {
+            let (c, scale) = (&mut T::as_mut_simd::<S>(c)[..N], T::splat(simd, self.scale));
+            unroll!(N, J => {
+                c[J] = if accumulate {
+                    T::mul_add(simd, scale, sums[J], c[J])
+                } else {
+                    T::times(simd, scale, sums[J])
+                }
+            });
+        } else {
+            let sums = *sums;
+            for (c, &sum) in c.iter_mut().zip(T::from_simd::<S>(&sums)) {
+                *c = if accumulate { *c + self.scale * sum } else { self.scale * sum };
+            }
+        }
+    }
+}
+
+/// sums ← sums + a bᵀ.
+#[inline(always)]
+fn rank_one<T: Real, S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    sums: &mut [[T::Vector<S>; N]; M],
+    a: [T; M],
+    b: &[T],
+) {
+    let b = &T::as_simd::<S>(b)[..N];
+    unroll!(M, I => {
+        let a = T::splat(simd, a[I]);
+        unroll!(N, J => sums[I][J] = T::mul_add(simd, a, b[J], sums[I][J]));
+    });
+}
