@@ -1,90 +1,65 @@
 //! One Conformer block.
 
-use candle_core::{Module, Tensor};
+use candle_core::Tensor;
 use sandhi_core::{Lengths, Result};
-use sandhi_nn::ops::{add_dropped, dropout};
+use sandhi_nn::fused::{Builder, Dropout, Program, Value};
 use sandhi_nn::{Attention, GatedConv, LayerNorm, Linear, Mode, Params};
 
 use crate::ConformerConfig;
 
-/// Two linear maps with x σ(x) between them.
+/// Half a feed-forward, attention, convolution, half a feed-forward, norm; all of it one operation.
 #[derive(Clone, Debug)]
-struct FeedForward {
-    norm: LayerNorm,
-    expand: Linear,
-    contract: Linear,
-}
-
-impl FeedForward {
-    fn new(config: &ConformerConfig, params: &Params) -> Result<Self> {
-        Ok(Self {
-            norm: LayerNorm::new(config.dim, &params.scope("norm"))?,
-            expand: Linear::new(config.dim, config.feed_forward, &params.scope("expand"))?.with_silu(),
-            contract: Linear::new(config.feed_forward, config.dim, &params.scope("contract"))?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor, rate: f64, key: Option<u64>) -> Result<Tensor> {
-        let hidden = dropout(&self.expand.forward(&self.norm.forward(x)?)?, rate, key)?;
-        Ok(self.contract.forward(&hidden)?)
-    }
-}
-
-/// Half a feed-forward, attention, convolution, half a feed-forward, norm.
-#[derive(Clone, Debug)]
-pub(crate) struct Block {
-    rate: f64,
-    site: String,
-    before: FeedForward,
-    attention_norm: LayerNorm,
-    attention: Attention,
-    conv_norm: LayerNorm,
-    conv_expand: Linear,
-    conv: GatedConv,
-    conv_middle: LayerNorm,
-    conv_contract: Linear,
-    after: FeedForward,
-    norm: LayerNorm,
-}
+pub(crate) struct Block(Program);
 
 impl Block {
-    pub(crate) fn new(config: &ConformerConfig, site: String, params: &Params) -> Result<Self> {
+    pub(crate) fn new(config: &ConformerConfig, params: &Params) -> Result<Self> {
         let d = config.dim;
-        Ok(Self {
+        let site = |part: &str| Dropout {
             rate: config.dropout,
-            site,
-            before: FeedForward::new(config, &params.scope("before"))?,
-            attention_norm: LayerNorm::new(d, &params.scope("attention_norm"))?,
-            attention: Attention::new(d, config.heads, &params.scope("attention"))?,
-            conv_norm: LayerNorm::new(d, &params.scope("conv_norm"))?,
-            conv_expand: Linear::new(d, 2 * d, &params.scope("conv_expand"))?,
-            conv: GatedConv::new(d, config.kernel, &params.scope("conv"))?,
-            conv_middle: LayerNorm::new(d, &params.scope("conv_middle"))?.with_silu(),
-            conv_contract: Linear::new(d, d, &params.scope("conv_contract"))?,
-            after: FeedForward::new(config, &params.scope("after"))?,
-            norm: LayerNorm::new(d, &params.scope("norm"))?,
-        })
+            site: format!("{}.{part}", params.name()),
+        };
+        let feed_forward = |program: &mut Builder, x: Value, part: &str| {
+            let params = params.scope(part);
+            let norm = LayerNorm::new(d, &params.scope("norm"))?;
+            let expand = Linear::new(d, config.feed_forward, &params.scope("expand"))?.with_silu();
+            let contract = Linear::new(config.feed_forward, d, &params.scope("contract"))?;
+            let h = program.layer_norm(x, &norm)?;
+            let h = program.linear_dropped(h, &expand, site(&format!("{part}.hidden")))?;
+            let h = program.linear(h, &contract)?;
+            program.residual(x, h, 0.5, site(part))
+        };
+        let attention = |program: &mut Builder, x: Value| {
+            let norm = LayerNorm::new(d, &params.scope("attention_norm"))?;
+            let attention = Attention::new(d, config.heads, &params.scope("attention"))?;
+            let h = program.layer_norm(x, &norm)?;
+            let h = program.attention(h, &attention)?;
+            program.residual(x, h, 1.0, site("attention"))
+        };
+        let convolution = |program: &mut Builder, x: Value| {
+            let norm = LayerNorm::new(d, &params.scope("conv_norm"))?;
+            let expand = Linear::new(d, 2 * d, &params.scope("conv_expand"))?;
+            let conv = GatedConv::new(d, config.kernel, &params.scope("conv"))?;
+            let middle = LayerNorm::new(d, &params.scope("conv_middle"))?.with_silu();
+            let contract = Linear::new(d, d, &params.scope("conv_contract"))?;
+            let h = program.layer_norm(x, &norm)?;
+            let h = program.linear(h, &expand)?;
+            let h = program.gated_conv(h, &conv)?;
+            let h = program.layer_norm(h, &middle)?;
+            let h = program.linear(h, &contract)?;
+            program.residual(x, h, 1.0, site("conv"))
+        };
+        let block = Program::new(d, |program, x| {
+            let x = feed_forward(program, x, "before")?;
+            let x = attention(program, x)?;
+            let x = convolution(program, x)?;
+            let x = feed_forward(program, x, "after")?;
+            program.layer_norm(x, &LayerNorm::new(d, &params.scope("norm"))?)
+        })?;
+        Ok(Self(block))
     }
 
     /// `[B, T, D]` to `[B, T, D]`.
     pub(crate) fn forward(&self, x: &Tensor, lengths: &Lengths, mode: Mode) -> Result<Tensor> {
-        let key = |part: &str| mode.key(&format!("{}.{part}", self.site));
-        let add =
-            |x: &Tensor, z: Tensor, scale: f64, part: &str| add_dropped(x, &z, scale, self.rate, key(part));
-
-        let half = self.before.forward(x, self.rate, key("before.hidden"))?;
-        let x = add(x, half, 0.5, "before")?;
-        let attended = self
-            .attention
-            .forward(&self.attention_norm.forward(&x)?, lengths)?;
-        let x = add(&x, attended, 1.0, "attention")?;
-        let gated = self
-            .conv
-            .forward(&self.conv_expand.forward(&self.conv_norm.forward(&x)?)?, lengths)?;
-        let convolved = self.conv_contract.forward(&self.conv_middle.forward(&gated)?)?;
-        let x = add(&x, convolved, 1.0, "conv")?;
-        let half = self.after.forward(&x, self.rate, key("after.hidden"))?;
-        let x = add(&x, half, 0.5, "after")?;
-        Ok(self.norm.forward(&x)?)
+        self.0.run(x, lengths, mode)
     }
 }

@@ -1,7 +1,6 @@
 //! A stack of Conformer blocks.
 
 use sandhi_core::{Padded, Result};
-use sandhi_nn::ops::zero_padding;
 use sandhi_nn::{Mode, Params};
 
 use crate::ConformerConfig;
@@ -24,22 +23,19 @@ impl Conformer {
     ///
     /// As the layers of [`sandhi_nn`].
     pub fn new(config: &ConformerConfig, blocks: usize, params: &Params) -> Result<Self> {
-        let make = |i: usize| {
-            let params = params.scope(&format!("block{i}"));
-            Block::new(config, params.name().to_string(), &params)
-        };
+        let make = |i: usize| Block::new(config, &params.scope(&format!("block{i}")));
         Ok(Self {
             blocks: (0..blocks).map(make).collect::<Result<_>>()?,
         })
     }
 
-    /// `[B, T, D]` to `[B, T, D]`; zeros in the padding of the input take its place, whatever it held.
+    /// `[B, T, D]` to `[B, T, D]`; zeros in the padding, whatever it held.
     ///
     /// # Errors
     ///
     /// [`sandhi_core::Error::Tensor`] if the width is not the configured one.
     pub fn encode(&self, input: &Padded, mode: Mode) -> Result<Padded> {
-        let mut x = zero_padding(input.values(), input.lengths())?;
+        let mut x = input.values().clone();
         for block in &self.blocks {
             x = block.forward(&x, input.lengths(), mode)?;
         }

@@ -61,6 +61,10 @@ impl Linear {
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }
+
+    pub(crate) fn activation(&self) -> Activation {
+        self.activation
+    }
 }
 
 impl Module for Linear {
@@ -102,6 +106,13 @@ impl LayerNorm {
             activation: Activation::Silu,
             ..self
         }
+    }
+}
+
+impl LayerNorm {
+    /// Weight, bias, activation.
+    pub(crate) fn parts(&self) -> (&Tensor, &Tensor, Activation) {
+        (&self.weight, &self.bias, self.activation)
     }
 }
 
@@ -186,6 +197,15 @@ impl Module for Lstm {
     }
 }
 
+/// The parts of [`Attention`].
+pub(crate) struct AttentionParts<'a> {
+    pub(crate) heads: usize,
+    pub(crate) packed: &'a Linear,
+    pub(crate) position: &'a Linear,
+    pub(crate) biases: &'a Tensor,
+    pub(crate) output: &'a Linear,
+}
+
 /// Multi-head self-attention with relative positions, from input projection to output projection.
 #[derive(Clone, Debug)]
 pub struct Attention {
@@ -219,6 +239,16 @@ impl Attention {
             biases: params.get("biases", &[2, dim], Init::Zeros)?,
             output: Linear::new(dim, dim, &params.scope("output"))?,
         })
+    }
+
+    pub(crate) fn parts(&self) -> AttentionParts<'_> {
+        AttentionParts {
+            heads: self.heads,
+            packed: &self.packed,
+            position: &self.position,
+            biases: &self.biases,
+            output: &self.output,
+        }
     }
 
     /// `[B, T, D]` to `[B, T, D]`; frames beyond an utterance's length are neither attended to nor filled.
@@ -257,6 +287,11 @@ impl GatedConv {
             weight,
             bias: params.get("bias", &[channels], Init::Zeros)?,
         })
+    }
+
+    /// Weight and bias.
+    pub(crate) fn parts(&self) -> (&Tensor, &Tensor) {
+        (&self.weight, &self.bias)
     }
 
     /// `[B, T, 2C]` to `[B, T, C]`.

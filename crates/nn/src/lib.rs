@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod fused;
 mod layers;
 mod matmul;
 mod mode;

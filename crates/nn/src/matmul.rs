@@ -68,7 +68,7 @@ impl<'a, T> Matrix<'a, T> {
         self.data
     }
 
-    fn row_range(self, start: usize, count: usize) -> Self {
+    pub(crate) fn row_range(self, start: usize, count: usize) -> Self {
         Self {
             data: &self.data[start * self.row..],
             rows: count,
@@ -171,9 +171,13 @@ pub(crate) fn multiply<T: Real, F: Finish<T>>(
     a: Matrix<'_, T>,
     b: &Packed<T>,
     scale: T,
-    finish: F,
+    mut finish: F,
 ) {
-    assert_eq!(a.columns, b.k, "matrix product: {} columns times {} rows", a.columns, b.k);
+    assert_eq!(
+        a.columns, b.k,
+        "matrix product: {} columns times {} rows",
+        a.columns, b.k
+    );
     if a.rows == 0 || b.n == 0 {
         return;
     }
@@ -181,6 +185,16 @@ pub(crate) fn multiply<T: Real, F: Finish<T>>(
         b.n <= stride && (a.rows - 1) * stride + b.n <= c.len(),
         "matrix product: result out of bounds"
     );
+    if b.k == 0 {
+        for i in 0..a.rows {
+            let values = &mut c[i * stride..][..b.n];
+            if !accumulate {
+                values.fill(T::ZERO);
+            }
+            finish.finish(i, 0, values, false);
+        }
+        return;
+    }
     let product = Product {
         c,
         stride,
@@ -209,10 +223,13 @@ pub(crate) fn product<T: Real>(
 /// As [`multiply`] with adjacent rows of c and nothing to finish, in blocks of rows over all threads.
 pub(crate) fn multiply_parallel<T: Real>(c: &mut [T], accumulate: bool, a: Matrix<'_, T>, b: &Packed<T>) {
     if b.n > 0 {
-        c[..a.rows * b.n].par_chunks_mut(BLOCK * b.n).enumerate().for_each(|(i, c)| {
-            let rows = a.row_range(i * BLOCK, c.len() / b.n);
-            multiply(c, b.n, accumulate, rows, b, T::ONE, Plain);
-        });
+        c[..a.rows * b.n]
+            .par_chunks_mut(BLOCK * b.n)
+            .enumerate()
+            .for_each(|(i, c)| {
+                let rows = a.row_range(i * BLOCK, c.len() / b.n);
+                multiply(c, b.n, accumulate, rows, b, T::ONE, Plain);
+            });
     }
 }
 
@@ -226,10 +243,10 @@ struct Product<'a, T, F> {
     finish: F,
 }
 
-/// Where a product stands: the first row, the panel's first column and width, the share of k.
+/// Where a product stands: the rows, the panel's first column and width, the share of k.
 #[derive(Clone)]
 struct At {
-    row: usize,
+    rows: Range<usize>,
     from: usize,
     width: usize,
     depth: Range<usize>,
@@ -239,80 +256,63 @@ impl<T: Real, F: Finish<T>> WithSimd for Product<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        // 32 registers of 512 bits hold 6×4 sums; 16 of 256 bits hold 6×2.
-        if S::REGISTER_COUNT >= 32 {
-            self.run::<S, 4>(simd);
-        } else {
-            self.run::<S, 2>(simd);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (m, n, k) = (self.a.rows, self.b.n, self.b.k);
+        for from in (0..n).step_by(PANEL) {
+            let width = panel_width(n, from);
+            for depth in (0..k).step_by(DEPTH) {
+                let at = At {
+                    rows: 0..m,
+                    from,
+                    width,
+                    depth: depth..k.min(depth + DEPTH),
+                };
+                let (six, four) = (m / 6 * 6, m % 6 / 4 * 4);
+                let two = (m - six - four) / 2 * 2;
+                self.rows::<S, 6>(simd, &at, 0, six);
+                self.rows::<S, 4>(simd, &at, six, four);
+                self.rows::<S, 2>(simd, &at, six + four, two);
+                self.rows::<S, 1>(simd, &at, six + four + two, m - six - four - two);
+            }
         }
     }
 }
 
 impl<T: Real, F: Finish<T>> Product<'_, T, F> {
-    #[inline(always)]
-    fn run<S: Simd, const WIDE: usize>(mut self, simd: S) {
-        let (m, n, k) = (self.a.rows, self.b.n, self.b.k);
-        for from in (0..n).step_by(PANEL) {
-            let width = panel_width(n, from);
-            for depth in (0..k.max(1)).step_by(DEPTH) {
-                let at = At {
-                    row: 0,
-                    from,
-                    width,
-                    depth: depth..k.min(depth + DEPTH),
-                };
-                let mut row = 0;
-                while row < m {
-                    let at = At { row, ..at.clone() };
-                    row += match m - row {
-                        0..2 => self.rows::<S, 1, WIDE>(simd, at),
-                        2..4 => self.rows::<S, 2, WIDE>(simd, at),
-                        4..6 => self.rows::<S, 4, WIDE>(simd, at),
-                        _ => self.rows::<S, 6, WIDE>(simd, at),
-                    };
-                }
-            }
+    /// Some rows of a panel, M at a time.
+    fn rows<S: Simd, const M: usize>(&mut self, simd: S, at: &At, start: usize, count: usize) {
+        if count == 0 {
+            return;
         }
-    }
-
-    /// M rows of a panel.
-    #[inline(always)]
-    fn rows<S: Simd, const M: usize, const WIDE: usize>(&mut self, simd: S, at: At) -> usize {
+        let at = At {
+            rows: start..start + count,
+            ..at.clone()
+        };
         let lanes = T::lanes::<S>();
+        // 32 registers of 512 bits hold 6×4 sums; 16 of 256 bits hold 6×2.
+        let wide = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
         let mut column = 0;
         while column < at.width {
-            column += lanes
-                * match ((at.width - column) / lanes).min(WIDE) {
-                    4 => self.tile::<S, M, 4>(simd, &at, column),
-                    3 => self.tile::<S, M, 3>(simd, &at, column),
-                    2 => self.tile::<S, M, 2>(simd, &at, column),
-                    _ => self.tile::<S, M, 1>(simd, &at, column),
-                };
-        }
-        if at.depth.end == self.b.k {
-            let used = at.width.min(self.b.n - at.from);
-            for i in at.row..at.row + M {
-                let values = &mut self.c[i * self.stride + at.from..][..used];
-                self.finish.finish(i, at.from, values, !S::IS_SCALAR);
+            let (product, at) = (&mut *self, &at);
+            let vectors = ((at.width - column) / lanes).min(wide);
+            match vectors {
+                4 => stripe(simd, Stripe::<T, F, M, 4> { product, at, column }),
+                3 => stripe(simd, Stripe::<T, F, M, 3> { product, at, column }),
+                2 => stripe(simd, Stripe::<T, F, M, 2> { product, at, column }),
+                _ => stripe(simd, Stripe::<T, F, M, 1> { product, at, column }),
             }
+            column += vectors * lanes;
         }
-        M
     }
 
     /// M rows by N vectors of the result.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize, const N: usize>(
-        &mut self,
-        simd: S,
-        at: &At,
-        column: usize,
-    ) -> usize {
+    fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, at: &At, row: usize, column: usize) {
         let lanes = T::lanes::<S>();
         let (k, depth) = (at.depth.len(), at.depth.start);
         let panel = &self.b.values[at.from * self.b.k + depth * at.width..][..k * at.width];
         let mut sums = [[T::splat(simd, T::ZERO); N]; M];
-        let a = &self.a.data[at.row * self.a.row + depth * self.a.column..];
+        let a = &self.a.data[row * self.a.row + depth * self.a.column..];
         if self.a.column == 1 {
             let mut rows = [a; M];
             for (i, row) in rows.iter_mut().enumerate() {
@@ -320,9 +320,7 @@ impl<T: Real, F: Finish<T>> Product<'_, T, F> {
             }
             for (p, b) in panel.chunks_exact(at.width).enumerate().take(k) {
                 let mut a = [T::ZERO; M];
-                for i in 0..M {
-                    a[i] = rows[i][p];
-                }
+                unroll!(M, I => a[I] = rows[I][p]);
                 rank_one::<T, S, M, N>(simd, &mut sums, a, &b[column..][..N * lanes]);
             }
         } else {
@@ -330,17 +328,20 @@ impl<T: Real, F: Finish<T>> Product<'_, T, F> {
             for (p, b) in panel.chunks_exact(at.width).enumerate() {
                 let from = &a[p * self.a.column..][..(M - 1) * self.a.row + 1];
                 let mut a = [T::ZERO; M];
-                for i in 0..M {
-                    a[i] = from[i * self.a.row];
-                }
+                unroll!(M, I => a[I] = from[I * self.a.row]);
                 rank_one::<T, S, M, N>(simd, &mut sums, a, &b[column..][..N * lanes]);
             }
         }
         let first = at.from + column;
         let used = (N * lanes).min(self.b.n.saturating_sub(first));
         let accumulate = self.accumulate || depth > 0;
-        unroll!(M, I => self.store::<S, N>(simd, at.row + I, (first, used), accumulate, &sums[I]));
-        N
+        unroll!(M, I => self.store::<S, N>(simd, row + I, (first, used), accumulate, &sums[I]));
+        if at.depth.end == self.b.k {
+            for i in row..row + M {
+                let values = &mut self.c[i * self.stride + first..][..used];
+                self.finish.finish(i, first, values, !S::IS_SCALAR);
+            }
+        }
     }
 
     /// c ← c·[accumulate] + scale · sums for a stretch of a row.
@@ -366,10 +367,38 @@ impl<T: Real, F: Finish<T>> Product<'_, T, F> {
         } else {
             let sums = *sums;
             for (c, &sum) in c.iter_mut().zip(T::from_simd::<S>(&sums)) {
-                *c = if accumulate { *c + self.scale * sum } else { self.scale * sum };
+                *c = if accumulate {
+                    *c + self.scale * sum
+                } else {
+                    self.scale * sum
+                };
             }
         }
     }
+}
+
+/// Rows of a panel, M at a time, in N vectors from a column of the panel.
+struct Stripe<'p, 'a, T, F, const M: usize, const N: usize> {
+    product: &'p mut Product<'a, T, F>,
+    at: &'p At,
+    column: usize,
+}
+
+impl<T: Real, F: Finish<T>, const M: usize, const N: usize> WithSimd for Stripe<'_, '_, T, F, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for row in self.at.rows.clone().step_by(M) {
+            self.product.tile::<S, M, N>(simd, self.at, row, self.column);
+        }
+    }
+}
+
+/// Never inlined: the compiler keeps all sums in registers only in a function that holds one shape of tile.
+#[inline(never)]
+fn stripe<S: Simd, W: WithSimd<Output = ()>>(simd: S, stripe: W) {
+    simd.vectorize(stripe);
 }
 
 /// sums ← sums + a bᵀ.
@@ -385,4 +414,76 @@ fn rank_one<T: Real, S: Simd, const M: usize, const N: usize>(
         let a = T::splat(simd, a[I]);
         unroll!(N, J => sums[I][J] = T::mul_add(simd, a, b[J], sums[I][J]));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draw<T: Real>(n: usize) -> Vec<T> {
+        // Small multiples of 1/8: products and sums of these are exact in both types.
+        (0..n)
+            .map(|i| T::of(((i * 7919 + 13) % 17) as f64 / 8.0 - 1.0))
+            .collect()
+    }
+
+    /// c·[accumulate] + scale · a·b by three loops.
+    fn plain<T: Real>(c: &[T], accumulate: bool, a: Matrix<'_, T>, b: Matrix<'_, T>, scale: T) -> Vec<T> {
+        let mut y = Vec::new();
+        for i in 0..a.rows {
+            for j in 0..b.columns {
+                let terms = (0..a.columns)
+                    .map(|k| a.data[i * a.row + k * a.column] * b.data[k * b.row + j * b.column]);
+                let start = if accumulate { c[y.len()] } else { T::ZERO };
+                y.push(start + scale * terms.sum::<T>());
+            }
+        }
+        y
+    }
+
+    fn check<T: Real>() {
+        // Every height and width of a tile and what is left over; more terms than are summed at once; nothing at all.
+        for (m, k, n) in [
+            (1, 1, 1),
+            (6, 5, 64),
+            (13, 3, 65),
+            (7, 2, 33),
+            (4, 16, 16),
+            (11, 9, 47),
+            (15, 1100, 130),
+            (5, 0, 3),
+            (0, 4, 4),
+        ] {
+            let (a, b, c) = (draw::<T>(m * k), draw::<T>(k * n + 3), draw::<T>(m * n));
+            let views = [
+                (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
+                (Matrix::new(&a, k, m).t(), Matrix::new(&b, n, k).t()),
+            ];
+            for (a, b) in views {
+                for accumulate in [false, true] {
+                    let mut got = c.clone();
+                    multiply(&mut got, n, accumulate, a, &Packed::new(b), T::of(0.5), Plain);
+                    let expected = plain(&c, accumulate, a, b, T::of(0.5));
+                    assert!(got == expected, "{m}x{k}x{n}, accumulate: {accumulate}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn product_equals_three_loops() {
+        check::<f32>();
+        check::<f64>();
+    }
+
+    #[test]
+    fn product_in_parallel_has_the_same_bits() {
+        let draw = |n: usize| (0..n).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<f32>>();
+        let (a, b) = (draw(200 * 70), draw(70 * 90));
+        let (a, b) = (Matrix::new(&a, 200, 70), Packed::new(Matrix::new(&b, 70, 90)));
+        let (mut whole, mut parts) = (vec![0.0; 200 * 90], vec![0.0; 200 * 90]);
+        multiply(&mut whole, 90, false, a, &b, 1.0, Plain);
+        multiply_parallel(&mut parts, false, a, &b);
+        assert!(whole == parts);
+    }
 }

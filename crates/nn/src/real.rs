@@ -22,7 +22,12 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> + std::iter::Sum
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
     fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// a · b + c.
-    fn mul_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
+    fn mul_add<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
     /// Whole registers of a slice; what is left over is not returned.
     fn as_simd<S: Simd>(x: &[Self]) -> &[Self::Vector<S>];
     fn as_mut_simd<S: Simd>(x: &mut [Self]) -> &mut [Self::Vector<S>];
@@ -90,7 +95,15 @@ macro_rules! registers {
 }
 
 impl Real for f32 {
-    registers!(f32s, F32_LANES, splat_f32s, mul_f32s, mul_add_f32s, as_simd_f32s, as_mut_simd_f32s);
+    registers!(
+        f32s,
+        F32_LANES,
+        splat_f32s,
+        mul_f32s,
+        mul_add_f32s,
+        as_simd_f32s,
+        as_mut_simd_f32s
+    );
 
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
@@ -139,7 +152,15 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    registers!(f64s, F64_LANES, splat_f64s, mul_f64s, mul_add_f64s, as_simd_f64s, as_mut_simd_f64s);
+    registers!(
+        f64s,
+        F64_LANES,
+        splat_f64s,
+        mul_f64s,
+        mul_add_f64s,
+        as_simd_f64s,
+        as_mut_simd_f64s
+    );
 
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;

@@ -78,15 +78,18 @@ struct Attention<T> {
 }
 
 /// One utterance's share of the arguments.
-struct Utterance<'a, T> {
-    qkv: &'a [T],
-    positions: &'a [T],
-    biases: &'a [T],
-    /// Valid frames, padded frames, width, width of a head.
-    n: usize,
-    t: usize,
-    d: usize,
-    width: usize,
+pub(crate) struct Utterance<'a, T> {
+    pub(crate) qkv: &'a [T],
+    pub(crate) positions: &'a [T],
+    pub(crate) biases: &'a [T],
+    /// Valid frames.
+    pub(crate) n: usize,
+    /// The frames that `positions` were made for.
+    pub(crate) t: usize,
+    /// D.
+    pub(crate) d: usize,
+    /// The width of a head.
+    pub(crate) width: usize,
 }
 
 impl<'a, T: Real> Utterance<'a, T> {
@@ -97,15 +100,15 @@ impl<'a, T: Real> Utterance<'a, T> {
     /// (q + bias) / √d for one head, `[n, width]`; `which` chooses u or v.
     fn query(&self, head: usize, which: usize) -> Vec<T> {
         let bias = &self.biases[which * self.d + head * self.width..][..self.width];
-        let rows = self.qkv.chunks_exact(3 * self.d).take(self.n);
         let scale = self.scale();
-        rows.flat_map(|row| {
-            row[head * self.width..]
-                .iter()
-                .zip(bias)
-                .map(move |(&q, &b)| (q + b) * scale)
-        })
-        .collect()
+        let mut query = vec![T::ZERO; self.n * self.width];
+        let rows = self.qkv.chunks_exact(3 * self.d);
+        for (to, row) in query.chunks_exact_mut(self.width).zip(rows) {
+            for ((to, &q), &b) in to.iter_mut().zip(&row[head * self.width..]).zip(bias) {
+                *to = (q + b) * scale;
+            }
+        }
+        query
     }
 
     /// Keys (1) or values (2) of one head.
@@ -124,7 +127,8 @@ impl<'a, T: Real> Utterance<'a, T> {
         Matrix::strided(&self.positions[start..], 2 * self.n - 1, self.width, self.d)
     }
 
-    fn forward(&self, heads: usize, y: &mut [T]) -> Vec<T> {
+    /// Fills `y`; returns softmax(s), `[heads, n, n]`.
+    pub(crate) fn forward(&self, heads: usize, y: &mut [T]) -> Vec<T> {
         let n = self.n;
         let mut weights = vec![T::ZERO; heads * n * n];
         let mut by_offset = vec![T::ZERO; n * (2 * n - 1)];
@@ -134,7 +138,14 @@ impl<'a, T: Real> Utterance<'a, T> {
             let rows = Matrix::new(&content, n, self.width);
             product(s, n, false, rows, self.view(1, head).t(), &mut room);
             let rows = Matrix::new(&position, n, self.width);
-            product(&mut by_offset, 2 * n - 1, false, rows, self.window(head).t(), &mut room);
+            product(
+                &mut by_offset,
+                2 * n - 1,
+                false,
+                rows,
+                self.window(head).t(),
+                &mut room,
+            );
             vectorized(
                 #[inline(always)]
                 |fused| {
@@ -153,10 +164,9 @@ impl<'a, T: Real> Utterance<'a, T> {
         weights
     }
 
-    /// Returns the gradients of positions and biases, `[2T−1, D]` and `[2, D]`, one after the other.
-    fn backward(&self, weights: &[T], dy: &[T], dqkv: &mut [T]) -> Vec<T> {
+    /// Fills `dqkv`; adds to `shared` the gradients of positions and biases, `[2T−1, D]` and `[2, D]` one after the other.
+    pub(crate) fn backward(&self, weights: &[T], dy: &[T], dqkv: &mut [T], shared: &mut [T]) {
         let (n, d, width) = (self.n, self.d, self.width);
-        let mut shared = vec![T::ZERO; (2 * self.t - 1) * d + 2 * d];
         let (dpositions, dbiases) = shared.split_at_mut((2 * self.t - 1) * d);
         let (mut ds, mut by_offset) = (vec![T::ZERO; n * n], vec![T::ZERO; n * (2 * n - 1)]);
         let (mut dcontent, mut dposition) = (vec![T::ZERO; n * width], vec![T::ZERO; n * width]);
@@ -183,10 +193,7 @@ impl<'a, T: Real> Utterance<'a, T> {
             );
             let (content, position) = (self.query(head, 0), self.query(head, 1));
             let (ds, r) = (Matrix::new(&ds, n, n), Matrix::new(&by_offset, n, 2 * n - 1));
-            let (content, position) = (
-                Matrix::new(&content, n, width),
-                Matrix::new(&position, n, width),
-            );
+            let (content, position) = (Matrix::new(&content, n, width), Matrix::new(&position, n, width));
             product(&mut dqkv[d + at..], 3 * d, false, ds.t(), content, &mut room);
             let window = &mut dpositions[(self.t - n) * d + at..];
             product(window, d, true, r.t(), position, &mut room);
@@ -206,7 +213,6 @@ impl<'a, T: Real> Utterance<'a, T> {
                 }
             }
         }
-        shared
     }
 }
 
@@ -297,8 +303,10 @@ impl<T: Real> CustomOp3 for Attention<T> {
             let shared = rows
                 .filter(|(b, _)| self.lengths.get(*b) > 0)
                 .map(|(b, ((dqkv, g), weights))| {
+                    let mut shared = vec![T::ZERO; (2 * t + 1) * d];
                     self.utterance(b, t, d, (qkv, positions, biases))
-                        .backward(weights, g, dqkv)
+                        .backward(weights, g, dqkv, &mut shared);
+                    shared
                 });
             let shared: Vec<Vec<T>> = shared.collect();
             (dqkv, sum_in_order(shared, (2 * t + 1) * d))

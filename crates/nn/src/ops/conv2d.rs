@@ -4,14 +4,16 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 use sandhi_core::host::{read, slice};
 
-use super::{Saved, common_dtype, like, output, with_float};
 use super::linear::After;
+use super::{Saved, common_dtype, like, output, with_float};
 use crate::matmul::{Matrix, Packed, Plain, multiply, product};
-use crate::sums::sum_in_order;
 use crate::real::{Real, vectorized};
+use crate::sums::sum_in_order;
 
 const KERNEL: usize = 3;
 const STRIDE: usize = 2;
+/// Patches that a product has at least, if there are as many.
+const PATCHES: usize = 128;
 
 /// The extent along a dimension of `n` after one [`conv2d`]: ⌊(n − 3) / 2⌋ + 1, or 0 below 3.
 pub fn conv2d_output(n: usize) -> usize {
@@ -83,12 +85,26 @@ impl Plane {
         KERNEL * KERNEL * self.c
     }
 
-    /// The input patches of output row `t`, `[F', 9C]`. A patch is three runs of 3C adjacent values.
+    /// Output rows that are computed together: enough patches for a matrix product to be fast.
+    fn group(self) -> usize {
+        PATCHES.div_ceil(self.columns())
+    }
+
+    /// The input patches of output rows from `t` on, `[rows · F', 9C]`. A patch is three runs of 3C adjacent values.
     fn patches<T: Real>(self, x: &[T], t: usize, to: &mut [T]) {
         let run = KERNEL * self.c;
-        for (f, patch) in to.chunks_exact_mut(self.taps()).enumerate() {
-            for (i, part) in patch.chunks_exact_mut(run).enumerate() {
-                part.copy_from_slice(&x[((STRIDE * t + i) * self.f + STRIDE * f) * self.c..][..run]);
+        for (patch, to) in to.chunks_exact_mut(self.taps()).enumerate() {
+            let (t, f) = (t + patch / self.columns(), patch % self.columns());
+            for (i, part) in to.chunks_exact_mut(run).enumerate() {
+                let from = &x[((STRIDE * t + i) * self.f + STRIDE * f) * self.c..][..run];
+                if self.c == 1 {
+                    // Three values: a call to copy them would cost more than they do.
+                    for (to, &v) in part.iter_mut().zip(from) {
+                        *to = v;
+                    }
+                } else {
+                    part.copy_from_slice(from);
+                }
             }
         }
     }
@@ -96,8 +112,9 @@ impl Plane {
     /// Adds patch gradients back to where the patches were read.
     fn scatter<T: Real>(self, patches: &[T], t: usize, dx: &mut [T]) {
         let run = KERNEL * self.c;
-        for (f, patch) in patches.chunks_exact(self.taps()).enumerate() {
-            for (i, part) in patch.chunks_exact(run).enumerate() {
+        for (patch, from) in patches.chunks_exact(self.taps()).enumerate() {
+            let (t, f) = (t + patch / self.columns(), patch % self.columns());
+            for (i, part) in from.chunks_exact(run).enumerate() {
                 let to = &mut dx[((STRIDE * t + i) * self.f + STRIDE * f) * self.c..][..run];
                 for (to, &v) in to.iter_mut().zip(part) {
                     *to += v;
@@ -132,28 +149,29 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, w, bias) = (slice::<T>(s1, l1)?, slice::<T>(s2, l2)?, slice::<T>(s3, l3)?);
         let p = plane(l1.dims(), l2.dims()[0]);
-        let (batch, width, plane_in) = (l1.dims()[0], p.columns() * p.n, p.t * p.f * p.c);
+        let (batch, plane_in, plane_out) = (l1.dims()[0], p.t * p.f * p.c, p.rows() * p.columns() * p.n);
         let weight = Packed::new(Matrix::new(w, p.n, p.taps()).t());
-        let mut slope = vec![T::ZERO; batch * p.rows() * width];
+        let mut slope = vec![T::ZERO; batch * plane_out];
         let mut y = slope.clone();
-        let rows = slope
-            .par_chunks_mut(width)
-            .zip(y.par_chunks_mut(width))
-            .enumerate();
-        rows.for_each_init(
-            || vec![T::ZERO; p.columns() * p.taps()],
-            |patches, (row, (slope, y))| {
-                let (b, t) = (row / p.rows(), row % p.rows());
-                p.patches(&x[b * plane_in..], t, patches);
-                let patches = Matrix::new(patches, p.columns(), p.taps());
+        let group = p.group() * p.columns() * p.n;
+        let planes = slope
+            .par_chunks_mut(plane_out)
+            .zip(y.par_chunks_mut(plane_out))
+            .zip(x.par_chunks(plane_in));
+        planes.for_each(|((slope, y), x)| {
+            let mut patches = vec![T::ZERO; p.group() * p.columns() * p.taps()];
+            for (i, (slope, y)) in slope.chunks_mut(group).zip(y.chunks_mut(group)).enumerate() {
+                let patches = &mut patches[..y.len() / p.n * p.taps()];
+                p.patches(x, i * p.group(), patches);
+                let patches = Matrix::new(patches, y.len() / p.n, p.taps());
                 let after = After {
                     bias,
                     slope: Some(slope),
                     mask: None,
                 };
                 multiply(y, p.n, false, patches, &weight, T::ONE, after);
-            },
-        );
+            }
+        });
         *self.slope.lock() = slope;
         output(y, (batch, p.rows(), p.columns(), p.n))
     }
@@ -171,6 +189,7 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
         let slope = self.slope.lock();
         // The features themselves are constants, so the first layer's input gradient is not computed.
         let tracked = x.track_op();
+        let group = p.group() * p.columns() * p.n;
         let compute = |x: &[T], w: &[T], g: &[T]| {
             let weight = Packed::new(Matrix::new(w, p.n, p.taps()));
             let mut dx = vec![T::ZERO; x.len()];
@@ -183,14 +202,12 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
                 .map(|(((dx, x), g), slope)| {
                     let mut total = vec![T::ZERO; p.n * p.taps() + p.n];
                     let (dw, db) = total.split_at_mut(p.n * p.taps());
-                    let mut patches = vec![T::ZERO; p.columns() * p.taps()];
-                    let mut dz = vec![T::ZERO; p.columns() * p.n];
+                    let mut patches = vec![T::ZERO; p.group() * p.columns() * p.taps()];
+                    let mut dz = vec![T::ZERO; group];
                     let mut room = Packed::room();
-                    for (t, (g, slope)) in g
-                        .chunks_exact(dz.len())
-                        .zip(slope.chunks_exact(dz.len()))
-                        .enumerate()
-                    {
+                    for (i, (g, slope)) in g.chunks(group).zip(slope.chunks(group)).enumerate() {
+                        let rows = g.len() / p.n;
+                        let (dz, patches) = (&mut dz[..g.len()], &mut patches[..rows * p.taps()]);
                         vectorized(
                             #[inline(always)]
                             |_| {
@@ -204,13 +221,13 @@ impl<T: Real> CustomOp3 for Conv2d<T> {
                                 }
                             },
                         );
-                        p.patches(x, t, &mut patches);
-                        let rows = Matrix::new(&dz, p.columns(), p.n);
-                        let read = Matrix::new(&patches, p.columns(), p.taps());
-                        product(dw, p.taps(), true, rows.t(), read, &mut room);
+                        p.patches(x, i * p.group(), patches);
+                        let dz = Matrix::new(dz, rows, p.n);
+                        let read = Matrix::new(patches, rows, p.taps());
+                        product(dw, p.taps(), true, dz.t(), read, &mut room);
                         if tracked {
-                            multiply(&mut patches, p.taps(), false, rows, &weight, T::ONE, Plain);
-                            p.scatter(&patches, t, dx);
+                            multiply(patches, p.taps(), false, dz, &weight, T::ONE, Plain);
+                            p.scatter(patches, i * p.group(), dx);
                         }
                     }
                     total

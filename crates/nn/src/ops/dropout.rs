@@ -89,41 +89,52 @@ impl Mask {
             T::ZERO
         }
     }
-
-    /// y ← combine(y, scale · mask · x / keep).
-    fn apply<T: Real>(self, x: &[T], y: &mut [T], scale: f64) {
-        let factor = T::of(scale / self.keep);
-        y.par_chunks_mut(CHUNK)
-            .zip(x.par_chunks(CHUNK))
-            .enumerate()
-            .for_each(|(chunk, (y, x))| {
-                let base = (chunk * CHUNK) as u32;
-                vectorized(
-                    #[inline(always)]
-                    |_| {
-                        for (i, (y, &x)) in y.iter_mut().zip(x).enumerate() {
-                            let kept = if self.stays(base.wrapping_add(i as u32)) {
-                                x * factor
-                            } else {
-                                T::ZERO
-                            };
-                            *y += kept;
-                        }
-                    },
-                )
-            });
-    }
 }
 
-fn add_scaled<T: Real>(x: &[T], y: &mut [T], scale: f64) {
+/// y ← scale · mask · x, a stretch of a tensor that starts at index `start`.
+pub(crate) fn masked<T: Real>(x: &[T], y: &mut [T], scale: f64, mask: Option<Mask>, start: u32) {
     let scale = T::of(scale);
-    y.par_chunks_mut(CHUNK)
-        .zip(x.par_chunks(CHUNK))
-        .for_each(|(y, x)| {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y += scale * x;
+    vectorized(
+        #[inline(always)]
+        |_| match mask {
+            None => {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = scale * x;
+                }
             }
-        });
+            Some(mask) => {
+                for (i, (y, &x)) in y.iter_mut().zip(x).enumerate() {
+                    *y = scale * x * mask.factor::<T>(start.wrapping_add(i as u32));
+                }
+            }
+        },
+    );
+}
+
+/// z ← x + scale · mask · z, a stretch of a tensor that starts at index `start`.
+pub(crate) fn add_masked<T: Real>(x: &[T], z: &mut [T], scale: f64, mask: Option<Mask>, start: u32) {
+    let scale = T::of(scale);
+    vectorized(
+        #[inline(always)]
+        |_| match mask {
+            None => {
+                for (z, &x) in z.iter_mut().zip(x) {
+                    *z = x + scale * *z;
+                }
+            }
+            Some(mask) => {
+                for (i, (z, &x)) in z.iter_mut().zip(x).enumerate() {
+                    *z = x + scale * *z * mask.factor::<T>(start.wrapping_add(i as u32));
+                }
+            }
+        },
+    );
+}
+
+/// Runs `f` on pieces of y and x side by side, with the index at which each starts.
+fn in_chunks<T: Real>(x: &[T], y: &mut [T], f: impl Fn(&[T], &mut [T], u32) + Sync) {
+    let pieces = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).enumerate();
+    pieces.for_each(|(chunk, (y, x))| f(x, y, (chunk * CHUNK) as u32));
 }
 
 struct Dropout(Mask);
@@ -131,7 +142,7 @@ struct Dropout(Mask);
 impl Dropout {
     fn apply<T: Real>(&self, x: &[T]) -> Vec<T> {
         let mut y = vec![T::ZERO; x.len()];
-        self.0.apply(x, &mut y, 1.0);
+        in_chunks(x, &mut y, |x, y, start| masked(x, y, 1.0, Some(self.0), start));
         y
     }
 }
@@ -155,15 +166,6 @@ struct Residual {
     mask: Option<Mask>,
 }
 
-impl Residual {
-    fn add<T: Real>(&self, z: &[T], y: &mut [T]) {
-        match self.mask {
-            Some(mask) => mask.apply(z, y, self.scale),
-            None => add_scaled(z, y, self.scale),
-        }
-    }
-}
-
 impl CustomOp2 for Residual {
     fn name(&self) -> &'static str {
         "residual"
@@ -177,8 +179,9 @@ impl CustomOp2 for Residual {
         l2: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         with_float!(s1.dtype(), T => {
-            let mut y = slice::<T>(s1, l1)?.to_vec();
-            self.add(slice::<T>(s2, l2)?, &mut y);
+            let mut y = slice::<T>(s2, l2)?.to_vec();
+            let add = |x: &[T], z: &mut [T], start| add_masked(x, z, self.scale, self.mask, start);
+            in_chunks(slice::<T>(s1, l1)?, &mut y, add);
             output(y, l1.shape().clone())
         })
     }
@@ -192,7 +195,8 @@ impl CustomOp2 for Residual {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dz = with_float!(z.dtype(), T => {
             let mut dz = vec![T::ZERO; z.elem_count()];
-            read::<T, _>(g, |g| self.add(g, &mut dz))?;
+            let spread = |g: &[T], dz: &mut [T], start| masked(g, dz, self.scale, self.mask, start);
+            read::<T, _>(g, |g| in_chunks(g, &mut dz, spread))?;
             like(dz, z)?
         });
         Ok((Some(g.clone()), dz))

@@ -98,9 +98,9 @@ fn convolve<T: Real>(
     }
 }
 
-/// dw_j = Σ_t dy_t g_{t+j−pad}.
+/// dw_j ← dw_j + Σ_t dy_t g_{t+j−pad}.
 #[inline(always)]
-fn weight_gradient<T: Real>(dy: &[T], g: &[T], dw: &mut [T], (n, c): (usize, usize), fused: bool) {
+fn add_weight_gradient<T: Real>(dy: &[T], g: &[T], dw: &mut [T], (n, c): (usize, usize), fused: bool) {
     let k = dw.len() / c;
     let pad = k / 2;
     for j in 0..k {
@@ -116,9 +116,60 @@ fn weight_gradient<T: Real>(dy: &[T], g: &[T], dw: &mut [T], (n, c): (usize, usi
                     total[i] = d[i].fma(g[i], total[i], fused);
                 }
             }
-            dw[j * c + from..][..lanes].copy_from_slice(&total[..lanes]);
+            for (dw, &total) in dw[j * c + from..][..lanes].iter_mut().zip(&total) {
+                *dw += total;
+            }
         }
     }
+}
+
+/// The layer on the valid frames of an utterance; leaves g.
+pub(crate) fn forward<T: Real>(x: &[T], w: &[T], bias: &[T], g: &mut [T], y: &mut [T]) {
+    let c = bias.len();
+    vectorized(
+        #[inline(always)]
+        |fused| {
+            for (g, x) in g.chunks_exact_mut(c).zip(x.chunks_exact(2 * c)) {
+                let (a, s) = x.split_at(c);
+                for ((g, &a), &s) in g.iter_mut().zip(a).zip(s) {
+                    *g = a * s.sigmoid(fused);
+                }
+            }
+            convolve(g, w, Some(bias), y, (x.len() / (2 * c), c), false, fused);
+        },
+    );
+}
+
+/// Fills dx; `total` ← `total` + (dw, db).
+pub(crate) fn backward<T: Real>(x: &[T], w: &[T], g: &[T], dy: &[T], dx: &mut [T], total: &mut [T]) {
+    let c = total.len() - w.len();
+    let n = dy.len() / c;
+    let mut dg = vec![T::ZERO; n * c];
+    let (dw, db) = total.split_at_mut(w.len());
+    vectorized(
+        #[inline(always)]
+        |fused| {
+            convolve(dy, w, None, &mut dg, (n, c), true, fused);
+            add_weight_gradient(dy, g, dw, (n, c), fused);
+            for dy in dy.chunks_exact(c) {
+                for (b, &d) in db.iter_mut().zip(dy) {
+                    *b += d;
+                }
+            }
+            for ((dx, x), dg) in dx
+                .chunks_exact_mut(2 * c)
+                .zip(x.chunks_exact(2 * c))
+                .zip(dg.chunks_exact(c))
+            {
+                let ((da, ds), (a, s)) = (dx.split_at_mut(c), x.split_at(c));
+                for ((((da, ds), &a), &s), &dg) in da.iter_mut().zip(ds).zip(a).zip(s).zip(dg) {
+                    let gate = s.sigmoid(fused);
+                    *da = dg * gate;
+                    *ds = dg * a * gate * (T::ONE - gate);
+                }
+            }
+        },
+    );
 }
 
 impl<T: Real> CustomOp3 for GatedConv<T> {
@@ -146,18 +197,7 @@ impl<T: Real> CustomOp3 for GatedConv<T> {
             .enumerate();
         rows.for_each(|(b, ((y, g), x))| {
             let n = self.lengths.get(b);
-            vectorized(
-                #[inline(always)]
-                |fused| {
-                    for (g, x) in g.chunks_exact_mut(c).zip(x.chunks_exact(c2)).take(n) {
-                        let (a, s) = x.split_at(c);
-                        for ((g, &a), &s) in g.iter_mut().zip(a).zip(s) {
-                            *g = a * s.sigmoid(fused);
-                        }
-                    }
-                    convolve(g, w, Some(bias), y, (n, c), false, fused);
-                },
-            );
+            forward(&x[..n * c2], w, bias, &mut g[..n * c], &mut y[..n * c]);
         });
         *self.gated.lock() = g;
         output(y, (b, t, c))
@@ -186,32 +226,9 @@ impl<T: Real> CustomOp3 for GatedConv<T> {
                 .enumerate()
                 .map(|(b, (((dx, x), dy), g))| {
                     let n = self.lengths.get(b);
-                    let (mut total, mut dg) = (vec![T::ZERO; (k + 1) * c], vec![T::ZERO; n * c]);
-                    let (dw, db) = total.split_at_mut(k * c);
-                    vectorized(
-                        #[inline(always)]
-                        |fused| {
-                            convolve(dy, w, None, &mut dg, (n, c), true, fused);
-                            weight_gradient(dy, g, dw, (n, c), fused);
-                            for dy in dy.chunks_exact(c).take(n) {
-                                for (b, &d) in db.iter_mut().zip(dy) {
-                                    *b += d;
-                                }
-                            }
-                            for ((dx, x), dg) in dx
-                                .chunks_exact_mut(c2)
-                                .zip(x.chunks_exact(c2))
-                                .zip(dg.chunks_exact(c))
-                            {
-                                let ((da, ds), (a, s)) = (dx.split_at_mut(c), x.split_at(c));
-                                for i in 0..c {
-                                    let gate = s[i].sigmoid(fused);
-                                    da[i] = dg[i] * gate;
-                                    ds[i] = dg[i] * a[i] * gate * (T::ONE - gate);
-                                }
-                            }
-                        },
-                    );
+                    let mut total = vec![T::ZERO; (k + 1) * c];
+                    let (x, g, dy) = (&x[..n * c2], &g[..n * c], &dy[..n * c]);
+                    backward(x, w, g, dy, &mut dx[..n * c2], &mut total);
                     total
                 });
             let parts: Vec<Vec<T>> = parts.collect();

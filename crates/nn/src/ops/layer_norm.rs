@@ -68,7 +68,6 @@ impl<T: Real> CustomOp3 for LayerNorm<T> {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, w, b) = (slice::<T>(s1, l1)?, slice::<T>(s2, l2)?, slice::<T>(s3, l3)?);
         let d = w.len();
-        let scale = T::ONE / T::of(d as f64);
         let silu = self.activation == Activation::Silu;
         let mut y = vec![T::ZERO; x.len()];
         let mut stats = vec![(T::ZERO, T::ZERO); x.len() / d];
@@ -77,23 +76,7 @@ impl<T: Real> CustomOp3 for LayerNorm<T> {
             .zip(x.par_chunks(d * ROWS))
             .zip(stats.par_chunks_mut(ROWS));
         rows.for_each(|((y, x), stats)| {
-            vectorized(
-                #[inline(always)]
-                |fused| {
-                    for ((y, x), stat) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(stats) {
-                        let mean = sum(x) * scale;
-                        for (y, &x) in y.iter_mut().zip(x) {
-                            *y = x - mean;
-                        }
-                        let inverse = T::ONE / (dot(y, y, fused) * scale + T::of(1e-5)).sqrt();
-                        *stat = (mean, inverse);
-                        for ((y, &w), &b) in y.iter_mut().zip(w).zip(b) {
-                            let z = *y * inverse * w + b;
-                            *y = if silu { z * z.sigmoid(fused) } else { z };
-                        }
-                    }
-                },
-            )
+            normalize(x, w, b, silu, y, stats);
         });
         *self.stats.lock() = stats;
         output(y, l1.shape().clone())
@@ -118,10 +101,7 @@ impl<T: Real> CustomOp3 for LayerNorm<T> {
                 .zip(g.par_chunks(d * ROWS));
             let parts = rows.zip(stats.par_chunks(ROWS)).map(|(((dx, x), g), stats)| {
                 let mut total = vec![T::ZERO; 2 * d];
-                vectorized(
-                    #[inline(always)]
-                    |fused| block_gradient(dx, x, g, stats, w, b, (silu, fused), &mut total),
-                );
+                add_gradient(dx, x, g, stats, w, b, silu, &mut total);
                 total
             });
             let parts: Vec<Vec<T>> = parts.collect();
@@ -140,46 +120,76 @@ impl<T: Real> CustomOp3 for LayerNorm<T> {
     }
 }
 
-/// With x̂ the normalised vector and h = g·w: dx = (h − mean(h) − x̂ mean(h x̂)) / σ.
-#[inline(always)]
+/// The layer on a block of rows; leaves (mean, 1 / standard deviation) of each.
+pub(crate) fn normalize<T: Real>(x: &[T], w: &[T], b: &[T], silu: bool, y: &mut [T], stats: &mut [(T, T)]) {
+    let d = w.len();
+    let scale = T::ONE / T::of(d as f64);
+    vectorized(
+        #[inline(always)]
+        |fused| {
+            for ((y, x), stat) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(stats) {
+                let mean = sum(x) * scale;
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = x - mean;
+                }
+                let inverse = T::ONE / (dot(y, y, fused) * scale + T::of(1e-5)).sqrt();
+                *stat = (mean, inverse);
+                for ((y, &w), &b) in y.iter_mut().zip(w).zip(b) {
+                    let z = *y * inverse * w + b;
+                    *y = if silu { z * z.sigmoid(fused) } else { z };
+                }
+            }
+        },
+    );
+}
+
+/// dx ← dx + (h − mean(h) − x̂ mean(h x̂)) / σ with x̂ the normalised vector and h = g·w; `total` ← `total` + (dw, db).
 #[allow(clippy::too_many_arguments)]
-fn block_gradient<T: Real>(
+pub(crate) fn add_gradient<T: Real>(
     dx: &mut [T],
     x: &[T],
     g: &[T],
     stats: &[(T, T)],
     w: &[T],
     b: &[T],
-    (silu, fused): (bool, bool),
+    silu: bool,
     total: &mut [T],
 ) {
     let d = w.len();
     let scale = T::ONE / T::of(d as f64);
     let (dw, db) = total.split_at_mut(d);
     let (mut hat, mut h) = (vec![T::ZERO; d], vec![T::ZERO; d]);
-    for (((dx, x), g), &(mean, inverse)) in dx
-        .chunks_exact_mut(d)
-        .zip(x.chunks_exact(d))
-        .zip(g.chunks_exact(d))
-        .zip(stats)
-    {
-        for (hat, &x) in hat.iter_mut().zip(x) {
-            *hat = (x - mean) * inverse;
-        }
-        for i in 0..d {
-            let mut slope = g[i];
-            if silu {
-                let z = hat[i] * w[i] + b[i];
-                let s = z.sigmoid(fused);
-                slope = slope * s * (T::ONE + z * (T::ONE - s));
+    vectorized(
+        #[inline(always)]
+        |fused| {
+            // Slices of one length, so that no index is checked.
+            let (w, b) = (&w[..d], &b[..d]);
+            let (dw, db, hat, h) = (&mut dw[..d], &mut db[..d], &mut hat[..d], &mut h[..d]);
+            for (((dx, x), g), &(mean, inverse)) in dx
+                .chunks_exact_mut(d)
+                .zip(x.chunks_exact(d))
+                .zip(g.chunks_exact(d))
+                .zip(stats)
+            {
+                for (hat, &x) in hat.iter_mut().zip(x) {
+                    *hat = (x - mean) * inverse;
+                }
+                for i in 0..d {
+                    let mut slope = g[i];
+                    if silu {
+                        let z = hat[i] * w[i] + b[i];
+                        let s = z.sigmoid(fused);
+                        slope = slope * s * (T::ONE + z * (T::ONE - s));
+                    }
+                    dw[i] += slope * hat[i];
+                    db[i] += slope;
+                    h[i] = slope * w[i];
+                }
+                let (m1, m2) = (sum(h) * scale, dot(h, hat, fused) * scale);
+                for ((dx, &h), &hat) in dx.iter_mut().zip(h.iter()).zip(hat.iter()) {
+                    *dx += (h - m1 - hat * m2) * inverse;
+                }
             }
-            dw[i] += slope * hat[i];
-            db[i] += slope;
-            h[i] = slope * w[i];
-        }
-        let (m1, m2) = (sum(&h) * scale, dot(&h, &hat, fused) * scale);
-        for ((dx, &h), &hat) in dx.iter_mut().zip(&h).zip(&hat) {
-            *dx = (h - m1 - hat * m2) * inverse;
-        }
-    }
+        },
+    );
 }

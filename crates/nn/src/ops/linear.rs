@@ -4,8 +4,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 use sandhi_core::host::{read, slice};
 
-use super::{Activation, Saved, common_dtype, like, output, with_float};
 use super::dropout::Mask;
+use super::{Activation, Saved, common_dtype, like, output, with_float};
 use crate::matmul::{BLOCK, Finish, Matrix, Packed, multiply, multiply_parallel};
 use crate::real::{Real, vectorized};
 use crate::sums::column_sums;

@@ -3,13 +3,13 @@
 //! They take contiguous CPU tensors in f32 or f64. What the backward pass needs from the forward pass is kept inside
 //! the operation, which lives exactly as long as the graph.
 
-mod attention;
+pub(crate) mod attention;
 mod conv2d;
-mod dropout;
+pub(crate) mod dropout;
 mod embedding;
-mod gated_conv;
-mod layer_norm;
-mod linear;
+pub(crate) mod gated_conv;
+pub(crate) mod layer_norm;
+pub(crate) mod linear;
 mod lstm;
 mod mask;
 
@@ -56,28 +56,28 @@ macro_rules! with_float {
 pub(crate) use with_float;
 
 /// Values a forward pass leaves for its backward pass.
-struct Saved<T>(Mutex<T>);
+pub(crate) struct Saved<T>(Mutex<T>);
 
 impl<T: Default> Saved<T> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(T::default()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn output<T: Real>(values: Vec<T>, shape: impl Into<Shape>) -> Result<(CpuStorage, Shape)> {
+pub(crate) fn output<T: Real>(values: Vec<T>, shape: impl Into<Shape>) -> Result<(CpuStorage, Shape)> {
     Ok((T::to_cpu_storage_owned(values), shape.into()))
 }
 
-fn like<T: Real>(values: Vec<T>, model: &Tensor) -> Result<Option<Tensor>> {
+pub(crate) fn like<T: Real>(values: Vec<T>, model: &Tensor) -> Result<Option<Tensor>> {
     Ok(Some(Tensor::from_vec(values, model.shape(), model.device())?))
 }
 
 /// The dtype the arguments of an operation share.
-fn common_dtype(what: &str, tensors: &[&Tensor]) -> Result<DType> {
+pub(crate) fn common_dtype(what: &str, tensors: &[&Tensor]) -> Result<DType> {
     let dtype = tensors[0].dtype();
     match tensors.iter().find(|t| t.dtype() != dtype) {
         Some(odd) => candle_core::bail!("{what}: expected {dtype:?} throughout, got {:?}", odd.dtype()),
