@@ -10,6 +10,7 @@ use toml::Table;
 
 use crate::config::differences;
 use crate::files::{read_if_present, write_atomic};
+use crate::tensorboard::Events;
 use crate::{
     Code, Error, Identity, Lock, Machine, Progress, Result, Scale, Setting, Status, machine, metrics,
 };
@@ -60,6 +61,7 @@ pub struct Run {
     dir: PathBuf,
     identity: Identity,
     metrics: metrics::Writer,
+    events: Events,
     splits: HashMap<String, Split>,
     bars: MultiProgress,
     log: File,
@@ -98,7 +100,7 @@ impl Run {
         &self.identity.config_hash
     }
 
-    /// Appends a line to `metrics.jsonl`: values of one phase (`train`, `dev`) at one step.
+    /// Appends a line to `metrics.jsonl`: values of one phase (`train`, `dev`) at one step. TensorBoard shows them too.
     ///
     /// Losses in nats, error rates in percent, times in seconds. A value that is not finite is written as `null`.
     ///
@@ -106,7 +108,8 @@ impl Run {
     ///
     /// [`Error::Io`].
     pub fn log(&mut self, step: u64, phase: &str, values: &[(&str, f64)]) -> Result<()> {
-        self.metrics.write(step, phase, values)
+        self.metrics.write(step, phase, values)?;
+        self.events.write(machine::seconds(), step, phase, values)
     }
 
     /// Drops the metrics after `step`, in one move. For a run that continues from a checkpoint of that step.
@@ -115,7 +118,8 @@ impl Run {
     ///
     /// [`Error::Io`], [`Error::Corrupt`].
     pub fn rewind(&mut self, step: u64) -> Result<()> {
-        self.metrics.rewind(step)
+        self.metrics.rewind(step)?;
+        self.events.rewind(machine::seconds(), step)
     }
 
     /// Begins the utterances of a split anew.
@@ -304,6 +308,7 @@ impl Run {
         let log = OpenOptions::new().append(true).create(true).open(&log_path);
         Ok(Self {
             metrics: metrics::Writer::open(&dir)?,
+            events: Events::open(&dir, identity.sessions, machine::seconds())?,
             log: log.map_err(Error::io("cannot open", log_path))?,
             splits: HashMap::new(),
             bars: MultiProgress::new(),
