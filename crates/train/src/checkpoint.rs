@@ -89,11 +89,17 @@ impl Store {
     ) -> Result<()> {
         let dir = self.dir.join(name_of(step));
         let beside = dir.with_extension("tmp");
+        let kept = self.list()?.pop().map(|(_, dir)| dir);
         self.fill(&beside, files, linked)
             .and_then(|()| put_in_place(&beside, &dir).map_err(Error::io("cannot write", &dir)))
-            .inspect_err(|_| {
+            .map_err(|source| {
                 // It would only take space on a disk that may be full; the first error is the one to tell.
                 let _ = remove(&beside);
+                Error::Unsaved {
+                    step,
+                    kept,
+                    source: Box::new(source),
+                }
             })?;
         for (_, old) in self.list()?.iter().rev().skip(self.keep) {
             fs::remove_dir_all(old).map_err(Error::io("cannot remove", old))?;
@@ -381,11 +387,23 @@ mod tests {
             false => write_synced(path, bytes),
         };
         let error = save(&store, 20).unwrap_err();
+        let text = error.to_string();
+        let Error::Unsaved {
+            step: 20,
+            kept: Some(kept),
+            source,
+        } = error
+        else {
+            panic!("{error:?}")
+        };
         assert!(
-            matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull),
-            "{error}"
+            matches!(&*source, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull),
+            "{source}"
         );
-        assert!(error.to_string().contains("state.toml"), "{error}");
+        assert!(kept.ends_with("step-00000015"));
+        for part in ["state.toml", "step 20", "step-00000015 is kept"] {
+            assert!(text.contains(part), "{text}");
+        }
         assert_eq!(names(&store), ["step-00000010", "step-00000015"]);
         store.write = write_synced;
         assert_eq!(newest(&store), (Some("of step 15".to_owned()), Vec::new()));
