@@ -25,6 +25,7 @@ fn config(steps: u64) -> TrainerConfig {
         validate_every: 4,
         patience: 0,
         non_finite_patience: 0,
+        snapshots: 3,
         schedule: Schedule::Cosine {
             peak: 0.01,
             warmup: 0.1,

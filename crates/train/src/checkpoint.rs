@@ -171,6 +171,15 @@ impl Store {
         sync(dir).map_err(Error::io("cannot write", dir))
     }
 
+    /// A file of every checkpoint there is, oldest first. One that cannot be read is left out: it is found corrupt when
+    /// it is needed.
+    pub(crate) fn each(&self, name: &str) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        let paths = self.list()?.into_iter().map(|(_, dir)| dir.join(name));
+        Ok(paths
+            .filter_map(|path| fs::read(&path).ok().map(|bytes| (path, bytes)))
+            .collect())
+    }
+
     /// The checkpoints by step, oldest first.
     fn list(&self) -> Result<Vec<(u64, PathBuf)>> {
         let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
@@ -220,14 +229,18 @@ fn verify(dir: &Path) -> Result<Found> {
 }
 
 fn entry(bytes: &[u8]) -> Entry {
-    let sha256 = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Entry {
         bytes: bytes.len() as u64,
-        sha256,
+        sha256: sha256(bytes),
     }
+}
+
+/// In hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Renames a finished directory to its name, in exchange for one that is there already.

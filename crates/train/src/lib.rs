@@ -13,6 +13,7 @@ mod part;
 mod prefetch;
 mod schedule;
 mod signals;
+mod snapshots;
 mod stack;
 mod state;
 mod tensors;

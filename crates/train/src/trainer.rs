@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use crate::checkpoint::{Found, Store};
 use crate::dump::{self, listed};
 use crate::part::Seen;
 use crate::signals::Listening;
+use crate::snapshots::{self, Snapshots};
 use crate::state::State;
 use crate::tensors::{Array, from_bytes, to_bytes};
 use crate::window::Pace;
@@ -23,6 +25,9 @@ const PARAMS: &str = "params.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const AVERAGE: &str = "ema.safetensors";
 const STATE: &str = "state.toml";
+const SNAPSHOTS: &str = "snapshots";
+const MEAN_LAST: &str = "mean-last.safetensors";
+const MEAN_BEST: &str = "mean-best.safetensors";
 
 /// Which part of which step an objective is asked for. Data, masks and dropout are functions of the seed and of this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -386,11 +391,24 @@ impl Trainer {
             } else {
                 state.validations_without_improvement += 1;
             }
-            Ok(())
+            Ok(metric)
         });
         // Back to the weights in training before anything else, whatever happened.
         self.swap()?;
-        result
+        let metric = result?;
+        Ok(self.snapshot(state, store, metric)?)
+    }
+
+    /// Keeps the weights in training, not their moving average: the mean is the average here.
+    fn snapshot(&self, state: &mut State, store: &Store, metric: f64) -> Result<()> {
+        if self.config.snapshots == 0 {
+            return Ok(());
+        }
+        let kept = Snapshots::open(store.path(SNAPSHOTS))?;
+        let taken = kept.take(state.step, metric, &self.params_bytes()?)?;
+        state.snapshots.push(taken);
+        snapshots::thin(&mut state.snapshots, self.config.snapshots);
+        Ok(())
     }
 
     fn swap(&mut self) -> Result<()> {
@@ -415,7 +433,18 @@ impl Trainer {
             files.push((AVERAGE, average.to_safetensors()?));
         }
         let best = store.path(BEST);
-        store.save(state.step, &files, state.best.map(|_| (BEST, best.as_path())))
+        store.save(state.step, &files, state.best.map(|_| (BEST, best.as_path())))?;
+        if self.config.snapshots == 0 {
+            return Ok(());
+        }
+        // An older checkpoint may be gone back to, and needs what it lists.
+        let mut needed = BTreeSet::new();
+        for (path, bytes) in store.each(STATE)? {
+            if let Ok(state) = State::from_bytes(&bytes, &state.config_hash, &path) {
+                needed.extend(state.snapshots.iter().map(|snapshot| snapshot.step));
+            }
+        }
+        Snapshots::open(store.path(SNAPSHOTS))?.keep_only(&needed)
     }
 
     /// Takes up the newest checkpoint, or starts at the beginning. What was logged beyond it is dropped.
@@ -456,6 +485,15 @@ impl Trainer {
 
     /// Leaves the parameters at the weights the run is to be judged by.
     fn finish(&mut self, state: &State, store: &Store) -> Result<Outcome> {
+        if !state.snapshots.is_empty() {
+            let (kept, most) = (Snapshots::open(store.path(SNAPSHOTS))?, self.config.snapshots);
+            for (name, of) in [
+                (MEAN_LAST, snapshots::last(&state.snapshots, most)),
+                (MEAN_BEST, snapshots::best(&state.snapshots, most)),
+            ] {
+                sandhi_lab::write_atomic(&store.path(name), &kept.mean(of)?)?;
+            }
+        }
         let weights = if state.best.is_some() {
             let path = store.path(BEST);
             let bytes = std::fs::read(&path).map_err(Error::io("cannot read", &path))?;

@@ -62,6 +62,12 @@ fn remains(dir: &Path, network: &Network, outcome: Outcome) -> Remains {
             files.insert(name.to_owned(), std::fs::read(path).unwrap());
         }
     }
+    for name in ["mean-last", "mean-best"] {
+        let path = dir.join(format!("checkpoints/{name}.safetensors"));
+        if path.exists() {
+            files.insert(name.to_owned(), std::fs::read(path).unwrap());
+        }
+    }
     files.insert(
         "kept".to_owned(),
         std::fs::read(dir.join("checkpoints/best.safetensors")).unwrap(),
@@ -274,6 +280,7 @@ fn fit_ends_with_the_weights_its_rule_names() {
 
     let blind = straight(&TrainerConfig {
         validate_every: 0,
+        snapshots: 0,
         ..rich()
     });
     assert_eq!(
@@ -290,6 +297,43 @@ fn fit_ends_with_the_weights_its_rule_names() {
     });
     assert_eq!(plain.outcome.weights, Weights::Last);
     assert_eq!(plain.files["kept"], plain.files["params"]);
+}
+
+#[test]
+fn fit_leaves_the_means_of_the_last_and_of_the_best_validations() {
+    let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
+    let mut run = Run::at(dir.path(), 1).unwrap();
+    let mut weights = BTreeMap::new();
+    let outcome = Trainer::new(
+        &network.params,
+        TrainerConfig {
+            snapshots: 2,
+            ..config()
+        },
+    )
+    .unwrap()
+    .fit(
+        &mut run,
+        |micro| network.objective(micro),
+        |step, _| {
+            weights.insert(step, network.params.snapshot()?);
+            // Best at 16, then at 24; the last ones are 32 and 40.
+            Ok::<f64, Error>((step as f64 - 17.0).abs())
+        },
+    );
+    outcome.unwrap();
+    for (name, steps) in [("mean-last", [32, 40]), ("mean-best", [16, 24])] {
+        network
+            .params
+            .load(&dir.path().join(format!("checkpoints/{name}.safetensors")))
+            .unwrap();
+        for (parameter, mean) in network.params.snapshot().unwrap() {
+            let [a, b] = steps.map(|step: u64| weights[&step][&parameter].clone());
+            let off = (mean - ((a + b).unwrap() * 0.5).unwrap()).unwrap().abs().unwrap();
+            let off = off.max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(off < 1e-6, "{name}: {parameter} is off by {off}");
+        }
+    }
 }
 
 #[test]

@@ -49,6 +49,8 @@ fn remains(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for (name, place) in [
         ("kept", "checkpoints/best.safetensors".to_owned()),
+        ("mean of the last", "checkpoints/mean-last.safetensors".to_owned()),
+        ("mean of the best", "checkpoints/mean-best.safetensors".to_owned()),
         (
             "params",
             format!("checkpoints/step-{STEPS:08}/params.safetensors"),

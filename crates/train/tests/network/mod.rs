@@ -24,6 +24,7 @@ pub(crate) fn config() -> TrainerConfig {
         validate_every: 8,
         patience: 0,
         non_finite_patience: 2,
+        snapshots: 0,
         schedule: Schedule::Cosine {
             peak: 0.05,
             warmup: 0.125,
@@ -43,6 +44,7 @@ pub(crate) fn rich() -> TrainerConfig {
     TrainerConfig {
         accumulate: 3,
         ema_decay: Some(0.95),
+        snapshots: 2,
         ..config()
     }
 }
