@@ -42,6 +42,7 @@ pub(crate) struct Request<'a> {
     pub(crate) config_hash: String,
     pub(crate) overrides: Vec<String>,
     pub(crate) fresh: bool,
+    pub(crate) check_memory: bool,
 }
 
 /// A run directory as it is found.
@@ -68,6 +69,7 @@ pub struct Run {
     begun: Instant,
     earlier: f64,
     interrupted: bool,
+    check_memory: bool,
     closed: bool,
     _lock: Lock,
 }
@@ -93,6 +95,11 @@ impl Run {
     /// The run directory. Checkpoints go to `checkpoints/` in it.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whether `--check-memory` asks to try what needs the most memory first.
+    pub fn checks_memory(&self) -> bool {
+        self.check_memory
     }
 
     /// SHA-256 of the configuration, for a checkpoint to say what it belongs to.
@@ -292,7 +299,9 @@ impl Run {
                 new
             }
         };
-        Ok(Opened::Open(Box::new(Self::begin(dir, lock, identity)?)))
+        let mut run = Self::begin(dir, lock, identity)?;
+        run.check_memory = request.check_memory;
+        Ok(Opened::Open(Box::new(run)))
     }
 
     fn begin(dir: PathBuf, lock: Lock, mut identity: Identity) -> Result<Self> {
@@ -315,6 +324,7 @@ impl Run {
             begun: Instant::now(),
             earlier: identity.wall_seconds,
             interrupted: false,
+            check_memory: false,
             closed: false,
             identity,
             dir,
