@@ -106,6 +106,16 @@ impl Ledger {
         self.terms.iter().map(|t| (t.name, t.weight)).collect()
     }
 
+    /// Each term's loss of every utterance, neither weighted nor divided, in the order of addition.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if a value cannot be read.
+    pub fn per_utterance(&self) -> Result<Vec<(&'static str, Vec<f64>)>> {
+        let values = |t: &Term| Ok((t.name, t.per_utterance.to_dtype(DType::F64)?.to_vec1::<f64>()?));
+        self.terms.iter().map(values).collect()
+    }
+
     /// The first term and utterance whose loss is not a finite number.
     ///
     /// # Errors

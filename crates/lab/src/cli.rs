@@ -40,6 +40,9 @@ pub enum Command {
         /// Drop what is there and start over
         #[arg(long)]
         fresh: bool,
+        /// Try what needs the most memory first, and say what was predicted and what it took
+        #[arg(long)]
+        check_memory: bool,
     },
 }
 
@@ -114,6 +117,7 @@ pub fn execute<E: Experiment>(command: Command) -> anyhow::Result<()> {
             config,
             runs,
             fresh,
+            check_memory,
         } => {
             let setting = place.setting::<E>()?;
             let arms = E::arms(&setting)?;
@@ -141,6 +145,7 @@ pub fn execute<E: Experiment>(command: Command) -> anyhow::Result<()> {
                 config_hash: config::config_hash(&resolved)?,
                 overrides,
                 fresh,
+                check_memory,
             })?;
             match opened {
                 Opened::Done(dir) => {

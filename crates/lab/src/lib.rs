@@ -15,6 +15,7 @@ pub mod report;
 mod run;
 mod setting;
 mod suggest;
+mod tensorboard;
 
 pub use cli::{Command, Place, execute};
 pub use config::{Override, config_hash};

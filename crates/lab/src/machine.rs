@@ -71,12 +71,16 @@ pub(crate) fn command_line() -> String {
         .join(" ")
 }
 
+/// Seconds since 1970.
+pub(crate) fn seconds() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
 /// The current time, as `2026-02-03T04:05:06Z`.
 pub(crate) fn now() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    timestamp(seconds)
+    timestamp(seconds() as u64)
 }
 
 /// Seconds since 1970 as an RFC 3339 time in UTC.

@@ -10,6 +10,7 @@ use toml::Table;
 
 use crate::config::differences;
 use crate::files::{read_if_present, write_atomic};
+use crate::tensorboard::Events;
 use crate::{
     Code, Error, Identity, Lock, Machine, Progress, Result, Scale, Setting, Status, machine, metrics,
 };
@@ -41,6 +42,7 @@ pub(crate) struct Request<'a> {
     pub(crate) config_hash: String,
     pub(crate) overrides: Vec<String>,
     pub(crate) fresh: bool,
+    pub(crate) check_memory: bool,
 }
 
 /// A run directory as it is found.
@@ -60,12 +62,14 @@ pub struct Run {
     dir: PathBuf,
     identity: Identity,
     metrics: metrics::Writer,
+    events: Events,
     splits: HashMap<String, Split>,
     bars: MultiProgress,
     log: File,
     begun: Instant,
     earlier: f64,
     interrupted: bool,
+    check_memory: bool,
     closed: bool,
     _lock: Lock,
 }
@@ -93,12 +97,17 @@ impl Run {
         &self.dir
     }
 
+    /// Whether `--check-memory` asks to try what needs the most memory first.
+    pub fn checks_memory(&self) -> bool {
+        self.check_memory
+    }
+
     /// SHA-256 of the configuration, for a checkpoint to say what it belongs to.
     pub fn config_hash(&self) -> &str {
         &self.identity.config_hash
     }
 
-    /// Appends a line to `metrics.jsonl`: values of one phase (`train`, `dev`) at one step.
+    /// Appends a line to `metrics.jsonl`: values of one phase (`train`, `dev`) at one step. TensorBoard shows them too.
     ///
     /// Losses in nats, error rates in percent, times in seconds. A value that is not finite is written as `null`.
     ///
@@ -106,7 +115,8 @@ impl Run {
     ///
     /// [`Error::Io`].
     pub fn log(&mut self, step: u64, phase: &str, values: &[(&str, f64)]) -> Result<()> {
-        self.metrics.write(step, phase, values)
+        self.metrics.write(step, phase, values)?;
+        self.events.write(machine::seconds(), step, phase, values)
     }
 
     /// Drops the metrics after `step`, in one move. For a run that continues from a checkpoint of that step.
@@ -115,7 +125,8 @@ impl Run {
     ///
     /// [`Error::Io`], [`Error::Corrupt`].
     pub fn rewind(&mut self, step: u64) -> Result<()> {
-        self.metrics.rewind(step)
+        self.metrics.rewind(step)?;
+        self.events.rewind(machine::seconds(), step)
     }
 
     /// Begins the utterances of a split anew.
@@ -288,7 +299,9 @@ impl Run {
                 new
             }
         };
-        Ok(Opened::Open(Box::new(Self::begin(dir, lock, identity)?)))
+        let mut run = Self::begin(dir, lock, identity)?;
+        run.check_memory = request.check_memory;
+        Ok(Opened::Open(Box::new(run)))
     }
 
     fn begin(dir: PathBuf, lock: Lock, mut identity: Identity) -> Result<Self> {
@@ -304,12 +317,14 @@ impl Run {
         let log = OpenOptions::new().append(true).create(true).open(&log_path);
         Ok(Self {
             metrics: metrics::Writer::open(&dir)?,
+            events: Events::open(&dir, identity.sessions, machine::seconds())?,
             log: log.map_err(Error::io("cannot open", log_path))?,
             splits: HashMap::new(),
             bars: MultiProgress::new(),
             begun: Instant::now(),
             earlier: identity.wall_seconds,
             interrupted: false,
+            check_memory: false,
             closed: false,
             identity,
             dir,

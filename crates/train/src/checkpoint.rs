@@ -89,11 +89,17 @@ impl Store {
     ) -> Result<()> {
         let dir = self.dir.join(name_of(step));
         let beside = dir.with_extension("tmp");
+        let kept = self.list()?.pop().map(|(_, dir)| dir);
         self.fill(&beside, files, linked)
             .and_then(|()| put_in_place(&beside, &dir).map_err(Error::io("cannot write", &dir)))
-            .inspect_err(|_| {
+            .map_err(|source| {
                 // It would only take space on a disk that may be full; the first error is the one to tell.
                 let _ = remove(&beside);
+                Error::Unsaved {
+                    step,
+                    kept,
+                    source: Box::new(source),
+                }
             })?;
         for (_, old) in self.list()?.iter().rev().skip(self.keep) {
             fs::remove_dir_all(old).map_err(Error::io("cannot remove", old))?;
@@ -165,6 +171,15 @@ impl Store {
         sync(dir).map_err(Error::io("cannot write", dir))
     }
 
+    /// A file of every checkpoint there is, oldest first. One that cannot be read is left out: it is found corrupt when
+    /// it is needed.
+    pub(crate) fn each(&self, name: &str) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        let paths = self.list()?.into_iter().map(|(_, dir)| dir.join(name));
+        Ok(paths
+            .filter_map(|path| fs::read(&path).ok().map(|bytes| (path, bytes)))
+            .collect())
+    }
+
     /// The checkpoints by step, oldest first.
     fn list(&self) -> Result<Vec<(u64, PathBuf)>> {
         let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
@@ -214,14 +229,18 @@ fn verify(dir: &Path) -> Result<Found> {
 }
 
 fn entry(bytes: &[u8]) -> Entry {
-    let sha256 = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Entry {
         bytes: bytes.len() as u64,
-        sha256,
+        sha256: sha256(bytes),
     }
+}
+
+/// In hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Renames a finished directory to its name, in exchange for one that is there already.
@@ -381,11 +400,23 @@ mod tests {
             false => write_synced(path, bytes),
         };
         let error = save(&store, 20).unwrap_err();
+        let text = error.to_string();
+        let Error::Unsaved {
+            step: 20,
+            kept: Some(kept),
+            source,
+        } = error
+        else {
+            panic!("{error:?}")
+        };
         assert!(
-            matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull),
-            "{error}"
+            matches!(&*source, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull),
+            "{source}"
         );
-        assert!(error.to_string().contains("state.toml"), "{error}");
+        assert!(kept.ends_with("step-00000015"));
+        for part in ["state.toml", "step 20", "step-00000015 is kept"] {
+            assert!(text.contains(part), "{text}");
+        }
         assert_eq!(names(&store), ["step-00000010", "step-00000015"]);
         store.write = write_synced;
         assert_eq!(newest(&store), (Some("of step 15".to_owned()), Vec::new()));

@@ -28,6 +28,10 @@ pub struct TrainerConfig {
     pub patience: u64,
     /// How many steps in a row may be skipped because a loss or gradient was not finite.
     pub non_finite_patience: u64,
+    /// Keep the weights in training of the last so many and of the best so many validations, and leave the mean of
+    /// either at the end; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub snapshots: usize,
     /// The learning rate.
     pub schedule: Schedule,
     /// The optimizer.
@@ -69,9 +73,22 @@ impl TrainerConfig {
                 why,
             });
         }
+        if self.snapshots > 0 && self.validate_every == 0 {
+            let why = format!("expected 0 without validation, got {}", self.snapshots);
+            return Err(Error::Config {
+                field: "snapshots",
+                why,
+            });
+        }
         self.schedule.check()?;
         self.adam.check()
     }
+}
+
+/// Configurations from before the field was there keep their text, and with it their hash.
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde asks for.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]
@@ -126,6 +143,14 @@ mod tests {
                 TrainerConfig {
                     validate_every: 0,
                     patience: 2,
+                    ..good.clone()
+                },
+            ),
+            (
+                "snapshots",
+                TrainerConfig {
+                    validate_every: 0,
+                    snapshots: 2,
                     ..good.clone()
                 },
             ),

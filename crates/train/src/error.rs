@@ -1,6 +1,6 @@
 //! What can stop a training run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why training ended without a result.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +21,14 @@ pub enum Error {
         step: u64,
     },
     /// More steps in a row than the patience allows had a loss or a gradient that is not finite.
-    #[error("step {step}: {what}; {skipped} steps in a row were skipped, {patience} are allowed")]
+    #[error("step {step}: {what}; {skipped} steps in a row were skipped, {patience} are allowed; see {dump}")]
     NotFinite {
         /// The step that exhausted the patience.
         step: u64,
         /// The term and utterance, or the variable, with its value.
         what: String,
+        /// A directory with the losses of every utterance of the step, and the norms of all parameters and gradients.
+        dump: PathBuf,
         /// How many steps in a row were skipped, this one included.
         skipped: u64,
         /// `non_finite_patience`.
@@ -59,6 +61,16 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A checkpoint could not be written, as on a full disk. Those that were there before are still there.
+    #[error("the checkpoint of step {step} is not saved: {source}; {}", kept_one(kept.as_deref()))]
+    Unsaved {
+        /// The step.
+        step: u64,
+        /// The newest checkpoint from before.
+        kept: Option<PathBuf>,
+        /// What failed.
+        source: Box<Error>,
     },
     /// A checkpoint does not hold what its manifest says, or not what this model needs.
     #[error("{path}: {reason}")]
@@ -113,6 +125,13 @@ impl Error {
             path: path.into(),
             reason: reason.into(),
         }
+    }
+}
+
+fn kept_one(checkpoint: Option<&Path>) -> String {
+    match checkpoint {
+        Some(path) => format!("{} is kept, the same command continues from it", path.display()),
+        None => "there was none before".to_owned(),
     }
 }
 

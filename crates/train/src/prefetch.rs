@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::{Error, Result};
 
@@ -43,6 +44,7 @@ where
     let mut prefetch = Prefetch {
         capacity,
         next: first_step,
+        waited: Duration::ZERO,
         state: State::Idle(Box::new(produce)),
     };
     prefetch.start(first_step);
@@ -64,6 +66,7 @@ enum State<T> {
 pub struct Prefetch<T> {
     capacity: usize,
     next: u64,
+    waited: Duration,
     state: State<T>,
 }
 
@@ -76,6 +79,7 @@ impl<T: Send + 'static> Prefetch<T> {
     ///
     /// [`Error::Producer`] with the step, if the producer failed or panicked. The step can be asked for again.
     pub fn get(&mut self, step: u64) -> Result<T> {
+        let since = Instant::now();
         if step != self.next || !matches!(self.state, State::Running(..)) {
             self.start(step);
         }
@@ -83,6 +87,7 @@ impl<T: Send + 'static> Prefetch<T> {
             State::Running(items, _) => items.recv().unwrap_or_else(|_| Err(lost(step))),
             _ => Err(lost(step)),
         };
+        self.waited = since.elapsed();
         match item {
             Ok(item) => {
                 self.next = step + 1;
@@ -93,6 +98,11 @@ impl<T: Send + 'static> Prefetch<T> {
                 Err(error)
             }
         }
+    }
+
+    /// How long the last [`Prefetch::get`] had to wait.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     fn start(&mut self, step: u64) {
@@ -153,7 +163,6 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::{Duration, Instant};
 
     type Never = std::convert::Infallible;
 
@@ -205,6 +214,25 @@ mod tests {
             "step 5: the batch could not be prepared: it panicked: index 5"
         );
         assert_eq!(items.get(6).unwrap(), 6);
+    }
+
+    #[test]
+    fn prefetch_knows_how_long_it_waited() {
+        let slow = |step: u64| {
+            std::thread::sleep(Duration::from_millis(60));
+            Ok::<u64, Never>(step)
+        };
+        let mut items = prefetch(2, slow, 1);
+        items.get(1).unwrap();
+        let first = items.waited();
+        // The second is ready by now.
+        std::thread::sleep(Duration::from_millis(300));
+        items.get(2).unwrap();
+        assert!(
+            first >= Duration::from_millis(40) && items.waited() < first,
+            "{first:?}, {:?}",
+            items.waited()
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::snapshots::Snapshot;
 use crate::window::Window;
 use crate::{Best, Error, Result};
 
@@ -33,6 +34,9 @@ pub(crate) struct State {
     pub(crate) best: Option<Best>,
     /// Metrics not yet written.
     pub(crate) window: Window,
+    /// The weights that are kept to be averaged.
+    #[serde(default)]
+    pub(crate) snapshots: Vec<Snapshot>,
 }
 
 impl State {
@@ -49,6 +53,7 @@ impl State {
             validations_without_improvement: 0,
             best: None,
             window: Window::default(),
+            snapshots: Vec::new(),
         }
     }
 

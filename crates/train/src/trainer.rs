@@ -1,27 +1,33 @@
 //! The training loop.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device, Tensor};
-use sandhi_core::Ledger;
 use sandhi_lab::{Progress, Run};
 use sandhi_nn::Params;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Found, Store};
+use crate::dump::{self, listed};
+use crate::part::Seen;
 use crate::signals::Listening;
+use crate::snapshots::{self, Snapshots};
 use crate::state::State;
 use crate::tensors::{Array, from_bytes, to_bytes};
 use crate::window::Pace;
-use crate::{AdamW, Average, Error, Gradients, Result, TrainerConfig, clip_global_norm};
+use crate::{AdamW, Average, Error, Gradients, Memory, Part, Result, TrainerConfig, clip_global_norm};
 
 const BEST: &str = "best.safetensors";
 const PARAMS: &str = "params.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const AVERAGE: &str = "ema.safetensors";
 const STATE: &str = "state.toml";
+const SNAPSHOTS: &str = "snapshots";
+const MEAN_LAST: &str = "mean-last.safetensors";
+const MEAN_BEST: &str = "mean-best.safetensors";
 
 /// Which part of which step an objective is asked for. Data, masks and dropout are functions of the seed and of this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +85,7 @@ pub struct Trainer {
     adam: AdamW,
     average: Option<Average>,
     gradients: Gradients,
+    seen: Vec<Seen>,
     stop: Arc<AtomicBool>,
     examined: bool,
 }
@@ -110,6 +117,7 @@ impl Trainer {
             adam: AdamW::new(params, config.adam)?,
             average,
             gradients: Gradients::new(params)?,
+            seen: Vec::new(),
             stop: Arc::default(),
             examined: false,
             config,
@@ -123,8 +131,9 @@ impl Trainer {
 
     /// Trains to the end, from the newest checkpoint of the run if there is one.
     ///
-    /// * `objective` gives the loss terms of one part of a step. Its terms are divided by the counts of the whole step
-    ///   ([`Ledger::add_counted`]), so that the parts add up.
+    /// * `objective` gives the loss terms of one part of a step, as a [`Ledger`](sandhi_core::Ledger) or as a [`Part`]
+    ///   that says more. Its terms are divided by the counts of the whole step
+    ///   ([`add_counted`](sandhi_core::Ledger::add_counted)), so that the parts add up.
     /// * `validate` gives a metric of the parameters as they are when it is called, lower being better; it sees the
     ///   averaged weights if there is an average. What it logs through the run is its own affair.
     ///
@@ -134,10 +143,10 @@ impl Trainer {
     ///
     /// [`Error::Interrupted`] once a signal came and the state is saved, [`Error::NotFinite`], [`Error::Dead`],
     /// [`Error::NoCheckpoint`], [`Error::Corrupt`], [`Error::Io`]; and whatever the closures return.
-    pub fn fit<E: From<Error>>(
+    pub fn fit<E: From<Error>, P: Into<Part>>(
         &mut self,
         run: &mut Run,
-        mut objective: impl FnMut(Micro) -> Result<Ledger, E>,
+        mut objective: impl FnMut(Micro) -> Result<P, E>,
         mut validate: impl FnMut(u64, &mut Run) -> Result<f64, E>,
     ) -> Result<Outcome, E> {
         let listening = Listening::start().map_err(Error::io("cannot listen for", "SIGINT and SIGTERM"))?;
@@ -149,7 +158,7 @@ impl Trainer {
         while !state.finished {
             let step = state.step + 1;
             pace.begin();
-            let result = self.step(step, run, &mut objective)?;
+            let result = self.step(step, run, &mut pace, &mut objective)?;
             pace.end();
             match result {
                 Step::Taken { loss, terms, norm } => {
@@ -192,18 +201,21 @@ impl Trainer {
     }
 
     /// Computes the gradients of a step and applies them, unless something is not finite.
-    fn step<E: From<Error>>(
+    fn step<E: From<Error>, P: Into<Part>>(
         &mut self,
         step: u64,
         run: &mut Run,
-        objective: &mut impl FnMut(Micro) -> Result<Ledger, E>,
+        pace: &mut Pace,
+        objective: &mut impl FnMut(Micro) -> Result<P, E>,
     ) -> Result<Step, E> {
         let parts = self.config.accumulate;
         self.gradients.clear();
+        self.seen.clear();
         let (mut loss, mut terms) = (0.0, Vec::<(&'static str, f64)>::new());
         for part in 0..parts {
-            let ledger = objective(Micro { step, part, parts })?;
-            match self.backward(&ledger, part, &mut loss, &mut terms)? {
+            let given: Part = objective(Micro { step, part, parts })?.into();
+            pace.add(given.waited, &given.amounts);
+            match self.backward(&given, part, &mut loss, &mut terms)? {
                 None => {}
                 Some(what) => return Ok(Step::NotFinite(what)),
             }
@@ -217,10 +229,11 @@ impl Trainer {
             self.config.clip_norm.unwrap_or(f64::INFINITY),
         );
         if !norm.is_finite() {
-            let names = self.gradients.not_finite();
+            let utterances: Vec<String> = self.seen.iter().flat_map(Seen::utterances).collect();
             return Ok(Step::NotFinite(format!(
-                "the gradient is not finite in {}",
-                names.join(", ")
+                "the gradient is not finite in {} (utterances {})",
+                listed(&self.gradients.not_finite()),
+                listed(&utterances)
             )));
         }
         self.adam
@@ -234,23 +247,31 @@ impl Trainer {
     /// Adds one part of a step; says what is not finite, if anything is.
     fn backward(
         &mut self,
-        ledger: &Ledger,
+        given: &Part,
         part: usize,
         loss: &mut f64,
         terms: &mut Vec<(&'static str, f64)>,
     ) -> Result<Option<String>> {
-        if let Some((term, utterance, value)) = ledger.not_finite()? {
-            return Ok(Some(format!(
-                "{term} of utterance {utterance} in part {part} is {value}"
-            )));
+        let seen = Seen::new(given)?;
+        let what = seen.not_finite().map(|(term, utterance, value)| {
+            format!("{term} of utterance {utterance} in part {part} is {value}")
+        });
+        self.seen.push(seen);
+        if let Some(what) = what {
+            // A network that is broken already breaks whatever it is shown.
+            let broken = dump::broken(&self.params)?;
+            return Ok(Some(match broken.as_slice() {
+                [] => what,
+                names => format!("{what}, the weights are not finite in {}", listed(names)),
+            }));
         }
-        let total = ledger.total()?;
+        let total = given.loss.total()?;
         let value = total.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         if !value.is_finite() {
             return Ok(Some(format!("the sum of the terms in part {part} is {value}")));
         }
         *loss += value;
-        for (name, value) in ledger.values()? {
+        for (name, value) in given.loss.values()? {
             match terms.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += value,
                 None => terms.push((name, value)),
@@ -289,9 +310,11 @@ impl Trainer {
         state.skipped_in_a_row += 1;
         let (skipped, patience) = (state.skipped_in_a_row, self.config.non_finite_patience);
         if skipped > patience {
+            let dump = dump::write(run.dir(), step, &what, &self.seen, &self.params, &self.gradients)?;
             return Err(Error::NotFinite {
                 step,
                 what,
+                dump,
                 skipped,
                 patience,
             });
@@ -309,23 +332,42 @@ impl Trainer {
         }
         let lr = self.config.schedule.lr(step, self.config.steps);
         message.push_str(&format!(
-            "  lr {lr:.1e}  norm {norm:.2}  {:.2} s/step",
-            pace.seconds_per_step()
+            "  lr {lr:.1e}  norm {norm:.2}  {:.2} s/step  wait {:.0} %",
+            pace.seconds_per_step(),
+            100.0 * pace.wait()
         ));
+        for (name, rate) in pace.rates() {
+            message.push_str(&format!("  {name} {rate:.1}/s"));
+        }
         bar.set_message(message);
     }
 
     fn log(&self, state: &mut State, run: &mut Run, pace: &mut Pace) -> Result<()> {
         let mut values = state.window.means();
         values.push(("lr", self.config.schedule.lr(state.step, self.config.steps)));
-        values.push(("seconds", pace.seconds_per_step()));
         if state.skipped > 0 {
             values.push(("skipped", state.skipped as f64));
         }
         run.log(state.step, "train", &values)?;
+        self.log_machine(state.step, run, pace)?;
         state.window.clear();
         *pace = Pace::start();
         Ok(())
+    }
+
+    /// What another machine would have done at another pace: a line of its own, so that all others can be compared.
+    fn log_machine(&self, step: u64, run: &mut Run, pace: &Pace) -> Result<()> {
+        let rates: Vec<(String, f64)> = pace
+            .rates()
+            .map(|(name, rate)| (format!("{name}_per_second"), rate))
+            .collect();
+        let mut values = vec![("seconds", pace.seconds_per_step()), ("wait", pace.wait())];
+        values.extend(rates.iter().map(|(name, rate)| (name.as_str(), *rate)));
+        if let Some(memory) = Memory::of_this_process() {
+            values.push(("resident_mib", memory.resident_mib));
+            values.push(("peak_mib", memory.peak_mib));
+        }
+        Ok(run.log(step, "machine", &values)?)
     }
 
     /// Validates, with the averaged weights in place if there are any, and keeps the weights if they are the best.
@@ -349,11 +391,24 @@ impl Trainer {
             } else {
                 state.validations_without_improvement += 1;
             }
-            Ok(())
+            Ok(metric)
         });
         // Back to the weights in training before anything else, whatever happened.
         self.swap()?;
-        result
+        let metric = result?;
+        Ok(self.snapshot(state, store, metric)?)
+    }
+
+    /// Keeps the weights in training, not their moving average: the mean is the average here.
+    fn snapshot(&self, state: &mut State, store: &Store, metric: f64) -> Result<()> {
+        if self.config.snapshots == 0 {
+            return Ok(());
+        }
+        let kept = Snapshots::open(store.path(SNAPSHOTS))?;
+        let taken = kept.take(state.step, metric, &self.params_bytes()?)?;
+        state.snapshots.push(taken);
+        snapshots::thin(&mut state.snapshots, self.config.snapshots);
+        Ok(())
     }
 
     fn swap(&mut self) -> Result<()> {
@@ -378,7 +433,18 @@ impl Trainer {
             files.push((AVERAGE, average.to_safetensors()?));
         }
         let best = store.path(BEST);
-        store.save(state.step, &files, state.best.map(|_| (BEST, best.as_path())))
+        store.save(state.step, &files, state.best.map(|_| (BEST, best.as_path())))?;
+        if self.config.snapshots == 0 {
+            return Ok(());
+        }
+        // An older checkpoint may be gone back to, and needs what it lists.
+        let mut needed = BTreeSet::new();
+        for (path, bytes) in store.each(STATE)? {
+            if let Ok(state) = State::from_bytes(&bytes, &state.config_hash, &path) {
+                needed.extend(state.snapshots.iter().map(|snapshot| snapshot.step));
+            }
+        }
+        Snapshots::open(store.path(SNAPSHOTS))?.keep_only(&needed)
     }
 
     /// Takes up the newest checkpoint, or starts at the beginning. What was logged beyond it is dropped.
@@ -419,6 +485,15 @@ impl Trainer {
 
     /// Leaves the parameters at the weights the run is to be judged by.
     fn finish(&mut self, state: &State, store: &Store) -> Result<Outcome> {
+        if !state.snapshots.is_empty() {
+            let (kept, most) = (Snapshots::open(store.path(SNAPSHOTS))?, self.config.snapshots);
+            for (name, of) in [
+                (MEAN_LAST, snapshots::last(&state.snapshots, most)),
+                (MEAN_BEST, snapshots::best(&state.snapshots, most)),
+            ] {
+                sandhi_lab::write_atomic(&store.path(name), &kept.mean(of)?)?;
+            }
+        }
         let weights = if state.best.is_some() {
             let path = store.path(BEST);
             let bytes = std::fs::read(&path).map_err(Error::io("cannot read", &path))?;

@@ -2,121 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use candle_core::{DType, Device, Result as TensorResult, Tensor};
-use sandhi_core::Ledger;
+use network::{Network, STEPS, config, rich};
 use sandhi_lab::{Metric, Run, read_metrics};
-use sandhi_nn::{Init, Params};
-use sandhi_train::{AdamWConfig, Error, Micro, Outcome, Schedule, Trainer, TrainerConfig, Weights};
-
-const STEPS: u64 = 40;
-const BATCH: usize = 6;
-
-fn config() -> TrainerConfig {
-    TrainerConfig {
-        steps: STEPS,
-        accumulate: 1,
-        clip_norm: Some(1.0),
-        ema_decay: None,
-        log_every: 7,
-        checkpoint_every: 5,
-        keep: 2,
-        validate_every: 8,
-        patience: 0,
-        non_finite_patience: 2,
-        schedule: Schedule::Cosine {
-            peak: 0.05,
-            warmup: 0.125,
-            floor: 0.001,
-        },
-        adam: AdamWConfig {
-            beta1: 0.9,
-            beta2: 0.98,
-            eps: 1e-9,
-            weight_decay: 0.01,
-        },
-    }
-}
-
-/// With everything that a checkpoint must carry.
-fn rich() -> TrainerConfig {
-    TrainerConfig {
-        accumulate: 3,
-        ema_decay: Some(0.95),
-        ..config()
-    }
-}
-
-/// y = tanh(x W₁ + b₁) W₂, to be fitted to a fixed function of x.
-struct Network {
-    params: Params,
-    w1: Tensor,
-    b1: Tensor,
-    w2: Tensor,
-}
-
-impl Network {
-    fn new() -> Self {
-        let params = Params::seeded(11, DType::F32, &Device::Cpu);
-        let get = |name: &str, shape: &[usize], init| params.get(name, shape, init).unwrap();
-        let w1 = get("first.weight", &[4, 16], Init::XavierUniform);
-        let b1 = get("first.bias", &[16], Init::Zeros);
-        let w2 = get("second.weight", &[16, 2], Init::XavierUniform);
-        Self { w1, b1, w2, params }
-    }
-
-    /// The squared error of each row of `x`.
-    fn errors(&self, x: &Tensor) -> TensorResult<Tensor> {
-        let hidden = x.matmul(&self.w1)?.broadcast_add(&self.b1)?.tanh()?;
-        let wanted = x.narrow(1, 0, 2)?.contiguous()?.sin()?;
-        (hidden.matmul(&self.w2)? - wanted)?.sqr()?.sum(1)
-    }
-
-    /// The objective of a part: rows `part`, `part + parts`, … of the step's batch, so that parts are unequal.
-    fn objective(&self, micro: Micro) -> Result<Ledger, Error> {
-        let rows = batch(micro.step);
-        let rows: Vec<f32> = rows
-            .chunks(4)
-            .skip(micro.part)
-            .step_by(micro.parts)
-            .flatten()
-            .copied()
-            .collect();
-        let x = Tensor::from_vec(rows.clone(), (rows.len() / 4, 4), &Device::Cpu)?;
-        let mut ledger = Ledger::default();
-        ledger.add_counted("error", 1.0, self.errors(&x)?, BATCH as f64)?;
-        let size = self.w2.sqr()?.sum_all()?.reshape(1)?;
-        ledger.add_counted("size", 1e-3, size, micro.parts as f64)?;
-        Ok(ledger)
-    }
-
-    /// The error on rows that no step sees.
-    fn validate(&self) -> Result<f64, Error> {
-        let x = Tensor::from_vec(batch(0), (BATCH, 4), &Device::Cpu)?;
-        Ok(f64::from(self.errors(&x)?.mean_all()?.to_scalar::<f32>()?))
-    }
-
-    fn bits(&self) -> Vec<u32> {
-        let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        self.params
-            .snapshot()
-            .unwrap()
-            .values()
-            .flat_map(values)
-            .map(f32::to_bits)
-            .collect()
-    }
-}
-
-/// The batch of a step, a function of the step alone.
-fn batch(step: u64) -> Vec<f32> {
-    let draws = Params::seeded(5, DType::F32, &Device::Cpu);
-    let rows = draws.get(&format!("batch {step}"), &[BATCH * 4], Init::Normal { std: 1.0 });
-    rows.unwrap().to_vec1().unwrap()
-}
+use sandhi_train::{Error, Outcome, Trainer, TrainerConfig, Weights};
 
 /// Trains in `dir` with a fresh network, as a new process would, and dies without a word before `dies` is computed.
 fn session(dir: &Path, config: &TrainerConfig, dies: Option<u64>) -> (Network, Result<Outcome, Error>) {
@@ -156,9 +50,7 @@ struct Remains {
 
 fn remains(dir: &Path, network: &Network, outcome: Outcome) -> Remains {
     let mut metrics = read_metrics(dir).unwrap();
-    for metric in &mut metrics {
-        metric.values.remove("seconds");
-    }
+    metrics.retain(|line| line.phase != "machine");
     let mut files = BTreeMap::new();
     let last = format!("step-{:08}", outcome.step);
     for name in ["params", "optimizer", "ema", "best"] {
@@ -166,6 +58,12 @@ fn remains(dir: &Path, network: &Network, outcome: Outcome) -> Remains {
             .join("checkpoints")
             .join(&last)
             .join(format!("{name}.safetensors"));
+        if path.exists() {
+            files.insert(name.to_owned(), std::fs::read(path).unwrap());
+        }
+    }
+    for name in ["mean-last", "mean-best"] {
+        let path = dir.join(format!("checkpoints/{name}.safetensors"));
         if path.exists() {
             files.insert(name.to_owned(), std::fs::read(path).unwrap());
         }
@@ -382,6 +280,7 @@ fn fit_ends_with_the_weights_its_rule_names() {
 
     let blind = straight(&TrainerConfig {
         validate_every: 0,
+        snapshots: 0,
         ..rich()
     });
     assert_eq!(
@@ -398,6 +297,43 @@ fn fit_ends_with_the_weights_its_rule_names() {
     });
     assert_eq!(plain.outcome.weights, Weights::Last);
     assert_eq!(plain.files["kept"], plain.files["params"]);
+}
+
+#[test]
+fn fit_leaves_the_means_of_the_last_and_of_the_best_validations() {
+    let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
+    let mut run = Run::at(dir.path(), 1).unwrap();
+    let mut weights = BTreeMap::new();
+    let outcome = Trainer::new(
+        &network.params,
+        TrainerConfig {
+            snapshots: 2,
+            ..config()
+        },
+    )
+    .unwrap()
+    .fit(
+        &mut run,
+        |micro| network.objective(micro),
+        |step, _| {
+            weights.insert(step, network.params.snapshot()?);
+            // Best at 16, then at 24; the last ones are 32 and 40.
+            Ok::<f64, Error>((step as f64 - 17.0).abs())
+        },
+    );
+    outcome.unwrap();
+    for (name, steps) in [("mean-last", [32, 40]), ("mean-best", [16, 24])] {
+        network
+            .params
+            .load(&dir.path().join(format!("checkpoints/{name}.safetensors")))
+            .unwrap();
+        for (parameter, mean) in network.params.snapshot().unwrap() {
+            let [a, b] = steps.map(|step: u64| weights[&step][&parameter].clone());
+            let off = (mean - ((a + b).unwrap() * 0.5).unwrap()).unwrap().abs().unwrap();
+            let off = off.max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(off < 1e-6, "{name}: {parameter} is off by {off}");
+        }
+    }
 }
 
 #[test]
@@ -425,129 +361,6 @@ fn fit_stops_early_and_returns_to_the_best() {
     assert!(outcome.stopped_early);
     assert_eq!((outcome.step, outcome.best.unwrap().step), (16, 8));
     assert_eq!(network.bits(), at_best);
-}
-
-#[test]
-fn fit_skips_what_is_not_finite_and_names_it() {
-    // The loss is not finite at steps 9 and 10, the gradient alone at 20: √x has an infinite slope at 0.
-    let spoiled = |network: &Network, micro: Micro| -> Result<Ledger, Error> {
-        let mut ledger = network.objective(micro)?;
-        let corner = network.w2.narrow(0, 0, 1)?.narrow(1, 0, 1)?.reshape(1)?;
-        let zero = (&corner - corner.detach())?;
-        match micro.step {
-            9 | 10 => {
-                ledger.add("log", 1.0, zero.log()?)?;
-            }
-            20 => {
-                ledger.add("root", 1.0, zero.sqrt()?)?;
-            }
-            _ => {}
-        }
-        Ok(ledger)
-    };
-    let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
-    let mut run = Run::at(dir.path(), 1).unwrap();
-    let outcome = Trainer::new(&network.params, config()).unwrap().fit(
-        &mut run,
-        |micro| spoiled(&network, micro),
-        |_, _| network.validate(),
-    );
-    assert_eq!(outcome.unwrap().skipped, 3);
-    assert!(
-        network
-            .bits()
-            .iter()
-            .all(|&bits| f32::from_bits(bits).is_finite())
-    );
-    let log = std::fs::read_to_string(dir.path().join("log.txt")).unwrap();
-    assert!(
-        log.contains("step 9 is skipped: log of utterance 0 in part 0 is"),
-        "{log}"
-    );
-    assert!(
-        log.contains("step 20 is skipped: the gradient is not finite in second.weight"),
-        "{log}"
-    );
-
-    // One step less of patience, and the second in a row ends it.
-    let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
-    let mut run = Run::at(dir.path(), 1).unwrap();
-    let strict = TrainerConfig {
-        non_finite_patience: 1,
-        ..config()
-    };
-    let outcome = Trainer::new(&network.params, strict).unwrap().fit(
-        &mut run,
-        |micro| spoiled(&network, micro),
-        |_, _| network.validate(),
-    );
-    assert!(
-        matches!(
-            outcome,
-            Err(Error::NotFinite {
-                step: 10,
-                skipped: 2,
-                patience: 1,
-                ..
-            })
-        ),
-        "{outcome:?}"
-    );
-}
-
-#[test]
-fn fit_names_parameters_that_no_loss_reaches() {
-    for late in [false, true] {
-        let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
-        let make = |name| network.params.get(name, &[2], Init::Ones).unwrap();
-        if !late {
-            make("forgotten.bias");
-        }
-        let mut run = Run::at(dir.path(), 1).unwrap();
-        let outcome = Trainer::new(&network.params, config()).unwrap().fit(
-            &mut run,
-            |micro| {
-                if late {
-                    // Made after the trainer, so that no optimizer would ever move it.
-                    let used = make("forgotten.bias").sum_all()?.reshape(1)?;
-                    let mut ledger = network.objective(micro)?;
-                    ledger.add("late", 1.0, used)?;
-                    return Ok(ledger);
-                }
-                network.objective(micro)
-            },
-            |_, _| network.validate(),
-        );
-        match outcome {
-            Err(Error::Dead { step: 1, names }) => assert_eq!(names, ["forgotten.bias"]),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[test]
-fn fit_warns_of_a_gradient_of_zeros() {
-    let (dir, network) = (tempfile::tempdir().unwrap(), Network::new());
-    let gate = network.params.get("gate", &[1], Init::Zeros).unwrap();
-    let factor = network.params.get("factor", &[1], Init::Zeros).unwrap();
-    let mut run = Run::at(dir.path(), 1).unwrap();
-    let outcome = Trainer::new(&network.params, config()).unwrap().fit(
-        &mut run,
-        |micro| {
-            let mut ledger = network.objective(micro)?;
-            // The slope of each factor is the other one, zero; adding 1 to one of them lets the other move.
-            ledger.add("product", 1.0, (&gate * (&factor + 1.0)?)?)?;
-            Ok(ledger)
-        },
-        |_, _| network.validate(),
-    );
-    outcome.unwrap();
-    let log = std::fs::read_to_string(dir.path().join("log.txt")).unwrap();
-    assert!(
-        log.contains("the gradient is zero throughout for factor"),
-        "{log}"
-    );
-    assert!(!log.contains("for factor, gate"), "{log}");
 }
 
 #[test]

@@ -183,6 +183,7 @@ impl Config {
                 validate_every: steps / if smoke { 2 } else { 8 },
                 patience: 0,
                 non_finite_patience: 5,
+                snapshots: 0,
                 schedule: Schedule::WarmupHoldDecay {
                     peak,
                     warmup: 0.1,

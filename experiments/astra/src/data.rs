@@ -17,7 +17,8 @@ use sandhi_nn::random::{key, subkey};
 use sandhi_text::{Graphemes, NormalizeConfig, TextFrontend, Unknown, mask_spans};
 
 use crate::config::{Config, Paired};
-use crate::objective::Batch;
+use crate::memory::{Extent, Need};
+use crate::objective::{Batch, Counts};
 use crate::plan::Plan;
 
 /// One utterance, ready to train on or to score.
@@ -275,10 +276,11 @@ impl Batches {
         }
     }
 
+    /// The batch of a part, counted from 1 over the parts of all steps.
     pub(crate) fn batch(&mut self, step: u64) -> Result<Batch> {
         let blank = self.data.frontend.specials().blank;
         let draw = |purpose: &str, index: usize| subkey(subkey(key(self.seed, purpose), step), index as u64);
-        let (mut rows, mut labels) = (vec![], vec![]);
+        let (mut rows, mut labels, mut names, mut frames) = (vec![], vec![], vec![], 0);
         for choice in self.plan.paired(step)? {
             let utterance = &self.data.train[choice.utterance];
             let mut features = utterance.features[choice.speed].clone();
@@ -287,13 +289,17 @@ impl Batches {
                 &self.config.augment,
                 draw("augment", choice.utterance),
             );
+            frames += features.num_frames;
+            names.push(utterance.cut.id.clone());
             rows.push(features.values);
             labels.push(utterance.labels.clone());
         }
+        let mut sentences = vec![];
         let text = match self.config.text_batch {
             0 => None,
             count => {
                 let chosen = self.plan.text(step, count);
+                sentences.extend(chosen.iter().map(|i| format!("unpaired-{i}")));
                 let text: Vec<Vec<u32>> = chosen.iter().map(|&i| self.data.text[i].clone()).collect();
                 let mut masked = text.clone();
                 for (row, &i) in masked.iter_mut().zip(&chosen) {
@@ -312,6 +318,116 @@ impl Batches {
             features,
             transcript: Labels::new(labels, blank)?,
             text,
+            of_step: self.of_step(step)?,
+            names: (names, sentences),
+            seconds: frames as f64 * self.config.fbank.shift_ms / 1000.0,
         })
+    }
+
+    /// The batch of the whole run that is predicted to need the most memory.
+    pub(crate) fn largest(&mut self, parameters: usize) -> Result<Need> {
+        let trainer = &self.config.trainer;
+        let mut largest: Option<Need> = None;
+        for index in 1..=trainer.steps * trainer.accumulate as u64 {
+            let (mut speech, mut text) = (Extent::default(), Extent::default());
+            for choice in self.plan.paired(index)? {
+                let utterance = &self.data.train[choice.utterance];
+                let frames = frames_after(utterance.features[choice.speed].num_frames);
+                speech.rows += 1;
+                speech.frames = speech.frames.max(frames);
+                speech.labels = speech.labels.max(utterance.labels.len());
+            }
+            if self.config.text_batch > 0 {
+                for sentence in self.plan.text(index, self.config.text_batch) {
+                    text.rows += 1;
+                    text.labels = text.labels.max(self.data.text[sentence].len());
+                }
+                text.frames = text.labels * self.config.repeat;
+            }
+            let need = Need::of(&self.config, parameters, index, speech, text);
+            if largest
+                .as_ref()
+                .is_none_or(|largest| need.bytes() > largest.bytes())
+            {
+                largest = Some(need);
+            }
+        }
+        largest.context("a run without steps has no batch")
+    }
+
+    /// What the whole step of a part has.
+    fn of_step(&mut self, part: u64) -> Result<Counts> {
+        let parts = self.config.trainer.accumulate as u64;
+        let first = (part - 1) / parts * parts + 1;
+        let mut paired = 0;
+        for part in first..first + parts {
+            paired += self.plan.paired(part)?.len();
+        }
+        let text = self.config.text_batch * self.config.trainer.accumulate;
+        Ok(Counts { paired, text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandhi_lab::Scale;
+    use sandhi_train::prefetch;
+
+    use super::*;
+
+    const STEPS: u64 = 12;
+
+    fn load(threads: usize) -> (Config, Arc<Data>) {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        let setting = Setting::embedded(Scale::Smoke);
+        let mut config = Config::at(&setting);
+        config.speeds = vec![0.9, 1.0, 1.1];
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = Run::at(dir.path(), 1).unwrap();
+        let data = pool.install(|| Data::load(&config, &setting, &mut run));
+        (config, Arc::new(data.unwrap()))
+    }
+
+    /// Everything of a batch as words.
+    fn words(batch: &Batch) -> Vec<u64> {
+        let values = batch
+            .features
+            .values()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
+        let mut words: Vec<u64> = values.iter().map(|value| u64::from(value.to_bits())).collect();
+        let text = batch.text.iter().flat_map(|(text, masked)| [text, masked]);
+        for labels in text.chain([&batch.transcript]) {
+            words.extend(labels.rows().iter().flatten().map(|&label| u64::from(label)));
+        }
+        words.push(batch.seconds.to_bits());
+        words
+    }
+
+    #[test]
+    fn batches_have_the_same_bits_for_any_number_of_workers_and_threads() {
+        let (config, data) = load(1);
+        let mut one = Batches::new(data, &config, 5);
+        let expected: Vec<Vec<u64>> = (1..=STEPS).map(|step| words(&one.batch(step).unwrap())).collect();
+        assert!(expected.windows(2).all(|pair| pair[0] != pair[1]));
+
+        // Features computed by other threads; two workers that take turns, and run ahead.
+        let (config, data) = load(3);
+        let mut workers = [0, 1].map(|_| {
+            let mut source = Batches::new(data.clone(), &config, 5);
+            prefetch(3, move |step| source.batch(step), 1)
+        });
+        // Backwards too: nothing may depend on what was asked for before.
+        for step in (1..=STEPS).chain((1..=STEPS).rev()) {
+            let batch = workers[step as usize % 2].get(step).unwrap();
+            assert!(words(&batch) == expected[step as usize - 1], "step {step}");
+        }
+        let mut other = Batches::new(data, &config, 6);
+        assert!(words(&other.batch(1).unwrap()) != expected[0]);
     }
 }

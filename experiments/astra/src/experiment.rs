@@ -12,12 +12,12 @@ use sandhi_train::{Trainer, prefetch};
 use crate::config::{Config, Matching, Metric, Placement};
 use crate::data::{Batches, Data};
 use crate::evaluate;
-use crate::objective::{consistency, objective};
+use crate::export::{Weights, export};
+use crate::memory;
+use crate::objective::{consistency, objective, part};
 
 /// The text front end in a run directory.
 pub(crate) const FRONTEND: &str = "frontend.json";
-/// The chosen weights in a run directory.
-pub(crate) const WEIGHTS: &str = "checkpoints/best.safetensors";
 
 /// The paper.
 pub(crate) struct Astra;
@@ -253,6 +253,11 @@ impl Experiment for Astra {
 
         let (matching, seed) = (consistency(config), run.seed());
         let mut source = Batches::new(data.clone(), config, seed);
+        if run.checks_memory() {
+            memory::try_largest(config, &model, &params, &mut source, run)?;
+        } else {
+            source.largest(params.num_values())?.check()?;
+        }
         let mut batches = prefetch(2, move |step| source.batch(step), 1);
         let mut trainer = Trainer::new(&params, config.trainer.clone())?;
         let outcome = trainer.fit(
@@ -262,14 +267,9 @@ impl Experiment for Astra {
                 let index = (micro.step - 1) * micro.parts as u64 + micro.part as u64 + 1;
                 let mode = Mode::Train { seed, step: index };
                 let matching = matching.as_deref().map(|m| m as &dyn sandhi_core::Consistency);
-                Ok(objective(
-                    config,
-                    matching,
-                    &model,
-                    &batches.get(index)?,
-                    mode,
-                    micro.step,
-                )?)
+                let batch = batches.get(index)?;
+                let loss = objective(config, matching, &model, &batch, mode, micro.step)?;
+                Ok(part(loss, &batch, batches.waited()))
             },
             |step, run| -> Result<f64> {
                 let rate = evaluate::dev_error_rate(config, &model, &data)?;
@@ -284,7 +284,8 @@ impl Experiment for Astra {
         run.set("skipped_steps", outcome.skipped)?;
         run.set("threads", rayon::current_num_threads())?;
         evaluate::test(config, &model, &data, run)?;
-        evaluate::alignment(config, &model, &data, run)
+        evaluate::alignment(config, &model, &data, run)?;
+        export(run.dir(), &run.dir().join("export"), Weights::Best)
     }
 }
 

@@ -8,6 +8,8 @@ mod config;
 mod data;
 mod evaluate;
 mod experiment;
+mod export;
+mod memory;
 mod objective;
 mod plan;
 mod transcribe;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::experiment::Astra;
+use crate::export::Weights;
 
 /// ASTRA: text injection for speech recognition, with a consistency loss weighted by the recogniser's own alignments
 #[derive(Parser)]
@@ -39,7 +42,7 @@ enum Command {
     ///
     /// WAV, FLAC, MP3 and Ogg Vorbis are read. One line per file: its path, a tab, the transcript.
     Transcribe {
-        /// The run directory, such as runs/astra/mini/astra/seed-0
+        /// The run directory, such as runs/astra/mini/astra/seed-0, or an export
         #[arg(long)]
         run: PathBuf,
         /// Hypotheses that beam search keeps [default: as the run was configured, which is greedy unless set]
@@ -49,6 +52,18 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Put the model of a finished run into a directory of its own: weights, configuration, text front end, card
+    ///
+    /// Every run leaves one with its best weights in RUN/export.
+    Export {
+        /// The run directory
+        run: PathBuf,
+        /// Where to
+        dir: PathBuf,
+        /// Which weights
+        #[arg(long, value_enum, default_value_t = Weights::Best)]
+        weights: Weights,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -57,5 +72,6 @@ fn main() -> anyhow::Result<()> {
     sandhi_train::with_stack(|| match cli.command {
         Command::Lab(command) => sandhi_lab::execute::<Astra>(command),
         Command::Transcribe { run, beam, files } => transcribe::transcribe(&run, beam, &files),
+        Command::Export { run, dir, weights } => export::export(&run, &dir, weights),
     })
 }

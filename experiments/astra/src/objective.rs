@@ -1,10 +1,13 @@
 //! The training objective: (E1) + λ_match (E2) + λ_text (E3), and an auxiliary of our own: λ_ctc L_ctc.
 
+use std::time::Duration;
+
 use sandhi_align::{BestAlignment, Moves, Upsampled};
 use sandhi_core::{ArcScores, Consistency, Labels, Ledger, Padded, Pair, Result};
 use sandhi_model::JointModel;
 use sandhi_nn::Mode;
 use sandhi_text::repeat;
+use sandhi_train::Part;
 use sandhi_transducer::{
     Alignment, ExpectedCost, Normalize, SoftCost, ctc_loss, joiner_arc_scores, transducer_loss,
 };
@@ -19,6 +22,19 @@ pub(crate) struct Batch {
     pub(crate) transcript: Labels,
     /// Unpaired text: the labels to predict, and the masked labels the text encoder sees.
     pub(crate) text: Option<(Labels, Labels)>,
+    /// How many utterances and sentences all parts of the step have: what the losses are divided by.
+    pub(crate) of_step: Counts,
+    /// What the utterances and the sentences are called.
+    pub(crate) names: (Vec<String>, Vec<String>),
+    /// Seconds of speech, at the speed it is heard.
+    pub(crate) seconds: f64,
+}
+
+/// Utterances and sentences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) paired: usize,
+    pub(crate) text: usize,
 }
 
 /// The consistency loss of an arm.
@@ -70,6 +86,18 @@ fn upsampled(labels: &Labels, times: usize) -> Result<Labels> {
     )
 }
 
+/// What the trainer is told of a batch beside its loss.
+pub(crate) fn part(loss: Ledger, batch: &Batch, waited: Duration) -> Part {
+    let (utterances, sentences) = &batch.names;
+    let part = Part::from(loss)
+        .amount("audio_seconds", batch.seconds)
+        .waited(waited);
+    let part = ["rnnt/speech", "ctc", "consistency"]
+        .into_iter()
+        .fold(part, |part, term| part.names(term, utterances.as_slice()));
+    part.names("rnnt/text", sentences.as_slice())
+}
+
 /// L = L_rnnt(speech) + λ_ctc L_ctc(speech) + λ_match L_c(speech, text) / U + λ_text L_rnnt(text).
 pub(crate) fn objective(
     config: &Config,
@@ -80,17 +108,20 @@ pub(crate) fn objective(
     step: u64,
 ) -> Result<Ledger> {
     let mut loss = Ledger::default();
+    // Means over the whole step, so that its parts add up to it.
+    let (paired, unpaired) = (batch.of_step.paired as f64, batch.of_step.text as f64);
 
     // (E1) Paired speech: the transducer lattice over (frame, label).
     let speech = model.encode_speech(&batch.features, mode)?; // [B, T, D]
     let shared = model.share(&speech, mode)?; // [B, T, D]
     let arcs = lattice(model, &shared, &batch.transcript, mode)?;
-    loss.add("rnnt/speech", 1.0, transducer_loss(&arcs)?)?;
+    loss.add_counted("rnnt/speech", 1.0, transducer_loss(&arcs)?, paired)?;
 
     // DEPARTURE: CTC teaches the encoder alone, without a predictor that can learn few transcripts by heart.
     if config.lambda_ctc > 0.0 {
         let logits = model.ctc_logits(&shared)?; // [B, T, V]
-        loss.add("ctc", config.lambda_ctc, ctc_loss(&logits, &batch.transcript)?)?;
+        let ctc = ctc_loss(&logits, &batch.transcript)?;
+        loss.add_counted("ctc", config.lambda_ctc, ctc, paired)?;
     }
 
     // (E2) Paired text, matched under the alignments the lattice already holds, per label.
@@ -113,42 +144,74 @@ pub(crate) fn objective(
             .map(|&n| n.max(1) as f32);
         let labels = candle_core::Tensor::from_iter(labels, cost.device())?;
         let ramp = (step as f64 / (config.match_warmup * config.trainer.steps as f64).max(1.0)).min(1.0);
-        loss.add("consistency", config.lambda_match * ramp, (cost / labels)?)?;
+        loss.add_counted(
+            "consistency",
+            config.lambda_match * ramp,
+            (cost / labels)?,
+            paired,
+        )?;
     }
 
     // (E3) Unpaired text: the masked text takes the place of speech.
     if let Some((text, masked)) = &batch.text {
         let encoded = model.encode_text(&upsampled(masked, config.repeat)?, mode)?; // [B, U·repeat, D]
         let arcs = lattice(model, &model.share(&encoded, mode)?, text, mode)?;
-        loss.add("rnnt/text", config.lambda_text, transducer_loss(&arcs)?)?;
+        loss.add_counted("rnnt/text", config.lambda_text, transducer_loss(&arcs)?, unpaired)?;
     }
     Ok(loss)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use candle_core::{DType, Device};
     use sandhi_lab::{Experiment, Scale, Setting};
     use sandhi_nn::Params;
+    use sandhi_train::Gradients;
 
     use super::*;
     use crate::experiment::{Astra, build};
 
     const VOCABULARY: usize = 12;
 
-    fn batch() -> Batch {
-        let wave = |n: usize, k: f32| {
-            (0..n * 80)
-                .map(|i| (i as f32 * 0.37 * k).sin())
-                .collect::<Vec<f32>>()
+    /// Five utterances and three sentences, or some of them.
+    fn part_of(utterances: Range<usize>, sentences: Range<usize>) -> Batch {
+        let wave = |row: usize| -> Vec<f32> {
+            let frames = [60, 43, 51, 47, 66][row];
+            (0..frames * 80)
+                .map(|i| (i as f32 * 0.37 * (row + 1) as f32).sin())
+                .collect()
         };
-        let features = Padded::from_rows(&[wave(60, 1.0), wave(43, 2.0)], 80, &Device::Cpu).unwrap();
         let labels = |rows: &[&[u32]]| Labels::new(rows.iter().map(|r| r.to_vec()).collect(), 0).unwrap();
-        let transcript = labels(&[&[5, 6, 7, 6], &[8, 9]]);
+        let transcripts: [&[u32]; 5] = [&[5, 6, 7, 6], &[8, 9], &[10], &[7, 5, 9], &[11, 6, 8]];
+        let texts: [&[u32]; 3] = [&[6, 10, 7], &[5], &[9, 9, 8, 6]];
+        let masked: [&[u32]; 3] = [&[6, 4, 7], &[5], &[9, 4, 4, 6]];
+        let name = |i: usize| i.to_string();
         Batch {
-            features,
-            transcript,
-            text: Some((labels(&[&[6, 10, 7]]), labels(&[&[6, 4, 7]]))),
+            features: Padded::from_rows(
+                &utterances.clone().map(wave).collect::<Vec<_>>(),
+                80,
+                &Device::Cpu,
+            )
+            .unwrap(),
+            transcript: labels(&transcripts[utterances.clone()]),
+            text: (!sentences.is_empty()).then(|| {
+                (
+                    labels(&texts[sentences.clone()]),
+                    labels(&masked[sentences.clone()]),
+                )
+            }),
+            of_step: Counts { paired: 5, text: 3 },
+            names: (utterances.map(name).collect(), sentences.map(name).collect()),
+            seconds: 1.0,
+        }
+    }
+
+    fn batch() -> Batch {
+        Batch {
+            of_step: Counts { paired: 2, text: 1 },
+            ..part_of(0..2, 0..1)
         }
     }
 
@@ -190,6 +253,46 @@ mod tests {
                     .to_scalar::<f32>()
                     .unwrap();
                 assert!(size.is_finite() && size > 0.0, "{name}: {parameter}: {size}");
+            }
+        }
+    }
+
+    /// Gradient accumulation: parts of unequal size and length give the gradient of the batch they are parts of.
+    #[test]
+    fn gradients_of_parts_add_up_to_that_of_the_whole_batch() {
+        for (name, config, params, model) in arms() {
+            let matching = consistency(&config);
+            let matching = matching.as_deref().map(|m| m as &dyn Consistency);
+            let gradients = |parts: &[(Range<usize>, Range<usize>)]| {
+                let mut sum = Gradients::new(&params).unwrap();
+                for (utterances, sentences) in parts.iter().cloned() {
+                    let sentences = if config.text_batch == 0 { 0..0 } else { sentences };
+                    let part = part_of(utterances, sentences);
+                    let loss = objective(&config, matching, &model, &part, Mode::Eval, config.trainer.steps);
+                    sum.add(&loss.unwrap().total().unwrap().backward().unwrap())
+                        .unwrap();
+                }
+                sum
+            };
+            let whole = gradients(&[(0..5, 0..3)]);
+            for parts in [
+                vec![(0..2, 0..1), (2..5, 1..3)],
+                vec![(0..1, 0..1), (1..2, 1..2), (2..5, 2..3)],
+            ] {
+                let sum = gradients(&parts);
+                let squares = params.vars().into_iter().map(|(parameter, _)| {
+                    let (a, b) = (whole.get(&parameter).unwrap(), sum.get(&parameter).unwrap());
+                    a.iter()
+                        .zip(b)
+                        .map(|(a, b)| f64::from(a - b).powi(2))
+                        .sum::<f64>()
+                });
+                let difference = squares.sum::<f64>().sqrt() / whole.norm();
+                assert!(
+                    difference < 1e-6,
+                    "{name} in {} parts: {difference:e}",
+                    parts.len()
+                );
             }
         }
     }

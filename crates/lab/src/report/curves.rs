@@ -14,7 +14,9 @@ pub(crate) const WIDTH: f64 = 360.0;
 pub(crate) const HEIGHT: f64 = 226.0;
 
 /// Values that say how the training went, not what was learned.
-const BOOKKEEPING: [&str; 5] = ["lr", "seconds", "skipped", "epoch", "norm"];
+const BOOKKEEPING: [&str; 4] = ["lr", "skipped", "epoch", "norm"];
+/// The phase of times and memory.
+const MACHINE: &str = "machine";
 
 /// One metric over the steps, a line per run.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ fn series_of(run: &RunEvidence) -> Vec<(String, String)> {
                 .keys()
                 .map(|name| (metric.phase.clone(), name.clone()))
         })
-        .filter(|(_, name)| !BOOKKEEPING.contains(&name.as_str()))
+        .filter(|(phase, name)| phase != MACHINE && !BOOKKEEPING.contains(&name.as_str()))
         .collect();
     names.sort();
     names.dedup();
