@@ -4,6 +4,7 @@
 //! cargo bench -p sandhi-transducer                     all, in about two minutes
 //! cargo bench -p sandhi-transducer -- shapes           the six shapes, with 1 thread and with 2
 //! cargo bench -p sandhi-transducer -- 'growth/frames'
+//! cargo bench -p sandhi-transducer -- ctc              CTC, beside the recursion over semirings that is its oracle
 //! ```
 //!
 //! A group of `growth` lets one extent grow and holds the others at 2 utterances, 200 frames, 40 labels and a vocabulary
@@ -20,9 +21,10 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
     measurement::WallTime,
 };
-use rayon::ThreadPool;
-use sandhi_core::{Labels, Lengths};
-use sandhi_transducer::{Normalize, arc_scores, transducer_loss};
+use rayon::{ThreadPool, prelude::*};
+use sandhi_core::{Labels, Lengths, Padded};
+use sandhi_lattice::Ctc;
+use sandhi_transducer::{CtcScores, Normalize, arc_scores, ctc_loss, transducer_loss};
 
 /// Utterances, frames, labels, vocabulary.
 type Shape = [usize; 4];
@@ -137,5 +139,52 @@ fn growth(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, shapes, growth);
+/// CTC of frame logits `[B, T, V]`: the loss with its gradient, the expected cost with its gradients, and the recursion over
+/// semirings from scores to posteriors, which needs the log-softmax and its gradient on top.
+fn ctc(criterion: &mut Criterion) {
+    for threads in [1, 2] {
+        let pool = pool(threads);
+        for shape in [[8, 75, 30, 40], [4, 400, 60, 1024]] {
+            let mut group = group(criterion, &format!("ctc/{}/threads={threads}", name(shape)));
+            let batch = Batch::new(shape);
+            let logits = batch.logits.narrow(2, 0, 1).unwrap().squeeze(2).unwrap();
+            let logits = Var::from_tensor(&logits.contiguous().unwrap()).unwrap();
+            let padded = Padded::new(logits.as_tensor().clone(), batch.frames.clone()).unwrap();
+            let gradient = |loss: Tensor| {
+                loss.sum_all()
+                    .unwrap()
+                    .backward()
+                    .unwrap()
+                    .remove(&logits)
+                    .unwrap()
+            };
+            group.bench_function("loss", |bencher| {
+                pool.install(|| bencher.iter(|| gradient(ctc_loss(&padded, &batch.labels).unwrap())));
+            });
+            let scores = || CtcScores::new(&padded, &batch.labels).unwrap();
+            let cost = Tensor::ones(
+                (shape[0], shape[1], shape[2]),
+                candle_core::DType::F32,
+                &Device::Cpu,
+            )
+            .unwrap();
+            group.bench_function("expected cost", |bencher| {
+                pool.install(|| bencher.iter(|| gradient(scores().expected_cost(&cost).unwrap())));
+            });
+            let symbols = scores().symbols().to_vec3::<f32>().unwrap();
+            let oracle = |b: usize| {
+                let lattice = Ctc::new(batch.frames.get(b), &batch.labels.rows()[b]);
+                let score = |t: usize, state| symbols[b][t][lattice.label(state).map_or(0, |u| u + 1)];
+                lattice.posteriors(|t, state| f64::from(score(t, state)))
+            };
+            group.bench_function("oracle", |bencher| {
+                pool.install(|| {
+                    bencher.iter(|| (0..shape[0]).into_par_iter().map(oracle).collect::<Vec<_>>())
+                });
+            });
+        }
+    }
+}
+
+criterion_group!(benches, shapes, growth, ctc);
 criterion_main!(benches);

@@ -13,7 +13,7 @@ use crate::waves::Waves;
 
 /// Probabilities below this count as none: they are far below what a gradient in f32 or f64 can show, and products of
 /// smaller numbers would be slow.
-const NEGLIGIBLE: f64 = 1e-200;
+pub(crate) const NEGLIGIBLE: f64 = 1e-200;
 
 /// The transition probabilities of the alignments of one utterance.
 pub(crate) struct Chain {
@@ -241,23 +241,23 @@ impl Moments {
 
 /// `p x`, and nothing where there is no way: whatever that would have cost.
 #[inline(always)]
-fn part(p: f64, x: f64) -> f64 {
+pub(crate) fn part(p: f64, x: f64) -> f64 {
     if p == 0.0 { 0.0 } else { p * x }
 }
 
 /// What flows through a node: how much, and how far from the mean.
 #[derive(Clone, Copy, Default)]
-struct Flow {
-    occupancy: f64,
+pub(crate) struct Flow {
+    pub(crate) occupancy: f64,
     /// Occupancy times mean deviation.
-    deviation: f64,
+    pub(crate) deviation: f64,
     /// Occupancy times mean squared deviation.
-    squared: f64,
+    pub(crate) squared: f64,
 }
 
 impl Flow {
     #[inline(always)]
-    fn along(self, p: f64, step: f64) -> Self {
+    pub(crate) fn along(self, p: f64, step: f64) -> Self {
         let occupancy = p * self.occupancy;
         if occupancy < NEGLIGIBLE {
             return Self::default();
@@ -270,7 +270,7 @@ impl Flow {
     }
 
     #[inline(always)]
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.occupancy += other.occupancy;
         self.deviation += other.deviation;
         self.squared += other.squared;

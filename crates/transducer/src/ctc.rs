@@ -3,9 +3,11 @@
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 use sandhi_core::{Error, Labels, Padded, Result, host};
-use sandhi_lattice::{Ctc, Log, MaxTropical, Moments, Semiring};
+use sandhi_lattice::{Ctc, MaxTropical};
 
 use crate::arc_scores::wrong_dtype;
+use crate::chain::Flow;
+use crate::ctc_chain::{Arcs, CtcChain};
 use crate::op::WithGradient;
 use crate::real::Real;
 use crate::{Aligned, CtcScores};
@@ -33,7 +35,8 @@ pub fn ctc_loss(logits: &Padded, labels: &Labels) -> Result<Tensor> {
 /// One utterance on the host.
 struct Utterance<'a, F> {
     index: usize,
-    lattice: Ctc<'a>,
+    frames: usize,
+    labels: &'a [u32],
     /// `[T, U+1]`.
     symbols: &'a [F],
     /// `[T, U]`, or empty.
@@ -43,67 +46,54 @@ struct Utterance<'a, F> {
 }
 
 impl<F: Real> Utterance<'_, F> {
-    /// The column of the symbol that a state reads.
-    fn column(&self, state: usize) -> usize {
-        self.lattice.label(state).map_or(0, |u| u + 1)
+    /// ln p of a symbol: the blank, then the labels.
+    fn score(&self, t: usize, symbol: usize) -> f64 {
+        self.symbols[t * self.columns + symbol].to_f64()
     }
 
-    fn log_p(&self, t: usize, state: usize) -> f64 {
-        self.symbols[t * self.columns + self.column(state)].to_f64()
+    /// What it costs to read frame `t` as label `u`.
+    fn cost(&self, t: usize, u: usize) -> f64 {
+        self.cost[t * (self.columns - 1) + u].to_f64()
     }
 
-    /// What it costs to read a frame as a state: blanks are free.
-    fn cost(&self, t: usize, state: usize) -> f64 {
-        let cost = |u: usize| self.cost[t * (self.columns - 1) + u].to_f64();
-        self.lattice.label(state).map_or(0.0, cost)
+    /// The costs in the order of the chain: blanks are free.
+    fn costs(&self, chain: &CtcChain) -> Vec<Arcs> {
+        chain.costs(|t, u| {
+            let cost = self.cost(t, u);
+            Arcs {
+                label: cost,
+                stay: cost,
+                ..Arcs::default()
+            }
+        })
     }
 
     fn no_alignment(&self) -> Error {
         Error::NoAlignment {
             utterance: self.index,
-            frames: self.lattice.frames(),
-            labels: self.lattice.states() / 2,
+            frames: self.frames,
+            labels: self.labels.len(),
         }
     }
 
-    /// Posteriors under these scores, or the error.
-    fn posteriors(&self, log_p: impl Fn(usize, usize) -> f64) -> Result<sandhi_lattice::CtcPosteriors<f64>> {
-        let posteriors = self.lattice.posteriors(log_p);
-        match posteriors.log_total() == f64::NEG_INFINITY {
-            true => Err(self.no_alignment()),
-            false => Ok(posteriors),
-        }
-    }
-
-    /// Calls `f(t, state, γ, mean, variance)` with the posterior of every state that is read at all, and mean and variance
-    /// of the cost of the paths that read it; returns mean and variance over all paths.
-    fn moments(
-        &self,
-        cost: impl Fn(usize, usize) -> f64,
-        mut f: impl FnMut(usize, usize, f64, (f64, f64), (f64, f64)),
-    ) -> Result<(f64, f64)> {
-        let weight = |t, state| Moments::arc(self.log_p(t, state), cost(t, state));
-        let (alpha, beta) = (self.lattice.forward(weight), self.lattice.backward(weight));
-        let all = beta.at(0, 0);
-        if all.log_p == f64::NEG_INFINITY {
-            return Err(self.no_alignment());
-        }
-        for t in 0..self.lattice.frames() {
-            for state in 0..self.lattice.states() {
-                let through = alpha.at(t + 1, state).times(beta.at(t + 1, state));
-                let gamma = (through.log_p - all.log_p).exp();
-                if gamma != 0.0 {
-                    f(
-                        t,
-                        state,
-                        gamma,
-                        (through.mean, through.variance),
-                        (all.mean, all.variance),
-                    );
-                }
+    /// The alignments, if there are any.
+    fn chain(&self) -> Result<CtcChain> {
+        self.chain_of(|t, labels| {
+            let row = &self.symbols[t * self.columns..][..=labels.len()];
+            for (label, score) in labels.iter_mut().zip(&row[1..]) {
+                *label = score.to_f64();
             }
+            row[0].to_f64()
+        })
+    }
+
+    /// The alignments under these scores, or the error.
+    fn chain_of(&self, scores: impl FnMut(usize, &mut [f64]) -> f64) -> Result<CtcChain> {
+        let chain = CtcChain::new(self.labels, self.frames, scores);
+        match chain.log_total() == f64::NEG_INFINITY {
+            true => Err(self.no_alignment()),
+            false => Ok(chain),
         }
-        Ok((all.mean, all.variance))
     }
 }
 
@@ -115,18 +105,38 @@ struct Found<F> {
 }
 
 impl<F: Real> Found<F> {
-    fn new(utterance: &Utterance<'_, F>) -> Self {
+    fn new(utterance: &Utterance<'_, F>, value: f64) -> Self {
         Self {
-            value: 0.0,
+            value,
             symbols: vec![F::default(); utterance.symbols.len()],
             cost: vec![F::default(); utterance.cost.len()],
         }
     }
 
-    fn add(&mut self, utterance: &Utterance<'_, F>, t: usize, state: usize, by_score: f64, by_cost: f64) {
-        self.symbols[t * utterance.columns + utterance.column(state)] += F::from_f64(by_score);
-        if let Some(u) = utterance.lattice.label(state).filter(|_| !self.cost.is_empty()) {
-            self.cost[t * (utterance.columns - 1) + u] += F::from_f64(by_cost);
+    /// Adds what a node knows of the scores of its symbols, and of the cost of its label.
+    fn add(
+        &mut self,
+        utterance: &Utterance<'_, F>,
+        (t, u): (usize, usize),
+        by_score: (f64, f64),
+        by_cost: f64,
+    ) {
+        let row = &mut self.symbols[t * utterance.columns..][..utterance.columns];
+        row[0] += F::from_f64(by_score.0);
+        if u < utterance.labels.len() {
+            row[u + 1] += F::from_f64(by_score.1);
+            if let Some(slope) = self.cost.get_mut(t * (utterance.columns - 1) + u) {
+                *slope += F::from_f64(by_cost);
+            }
+        }
+    }
+
+    /// Adds `by` times a frame's posteriors to the gradient of its scores.
+    fn add_posteriors(&mut self, columns: usize, t: usize, blank: f64, labels: &[f64], by: f64) {
+        let row = &mut self.symbols[t * columns..][..=labels.len()];
+        row[0] += F::from_f64(by * blank);
+        for (slope, label) in row[1..].iter_mut().zip(labels) {
+            *slope += F::from_f64(by * label);
         }
     }
 }
@@ -163,17 +173,14 @@ impl CtcScores {
     ///
     /// # Proved by
     ///
-    /// `ctc_loss_equals_brute_force`, `ctc_loss_gradient_equals_differences`.
+    /// `ctc_loss_equals_brute_force`, `ctc_loss_equals_the_semirings`, `ctc_loss_gradient_equals_differences`.
     pub fn loss(&self) -> Result<Tensor> {
         fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Found<F>> {
-            let gamma = utterance.posteriors(|t, state| utterance.log_p(t, state))?;
-            let mut found = Found::new(utterance);
-            found.value = -gamma.log_total();
-            for t in 0..utterance.lattice.frames() {
-                for state in 0..utterance.lattice.states() {
-                    found.add(utterance, t, state, -gamma.state(t, state), 0.0);
-                }
-            }
+            let chain = utterance.chain()?;
+            let mut found = Found::new(utterance, -chain.log_total());
+            chain.posteriors(|t, blank, labels| {
+                found.add_posteriors(utterance.columns, t, blank, labels, -1.0);
+            });
             Ok(found)
         }
         run!(self, None, one)
@@ -199,15 +206,21 @@ impl CtcScores {
     ///
     /// # Proved by
     ///
-    /// `ctc_costs_equal_brute_force`, `ctc_cost_gradients_equal_differences`.
+    /// `ctc_costs_equal_brute_force`, `ctc_costs_equal_the_semirings`, `ctc_cost_gradients_equal_differences`.
     pub fn expected_cost(&self, cost: &Tensor) -> Result<Tensor> {
         fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Found<F>> {
-            let mut found = Found::new(utterance);
-            let cost = |t, state| utterance.cost(t, state);
-            let (mean, _) = utterance.moments(cost, |t, state, gamma, own, all| {
-                found.add(utterance, t, state, gamma * (own.0 - all.0), gamma);
-            })?;
-            found.value = mean;
+            let chain = utterance.chain()?;
+            let costs = utterance.costs(&chain);
+            let moments = chain.moments(&costs);
+            let mut found = Found::new(utterance, moments.all().mean);
+            chain.deviations(&costs, &moments, |t, u, blank, label| {
+                found.add(
+                    utterance,
+                    (t, u),
+                    (blank.deviation, label.deviation),
+                    label.occupancy,
+                );
+            });
             Ok(found)
         }
         run!(self, Some(cost), one)
@@ -225,14 +238,20 @@ impl CtcScores {
     /// `ctc_costs_equal_brute_force`, `ctc_cost_gradients_equal_differences`.
     pub fn cost_variance(&self, cost: &Tensor) -> Result<Tensor> {
         fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Found<F>> {
-            let mut found = Found::new(utterance);
-            let cost = |t, state| utterance.cost(t, state);
-            let (_, variance) = utterance.moments(cost, |t, state, gamma, own, all| {
-                let apart = own.0 - all.0;
-                let by_score = gamma * (own.1 + apart * apart - all.1);
-                found.add(utterance, t, state, by_score, 2.0 * gamma * apart);
-            })?;
-            found.value = variance;
+            let chain = utterance.chain()?;
+            let costs = utterance.costs(&chain);
+            let moments = chain.moments(&costs);
+            let variance = moments.all().variance;
+            let mut found = Found::new(utterance, variance);
+            chain.deviations(&costs, &moments, |t, u, blank, label| {
+                let by_score = |flow: Flow| flow.squared - flow.occupancy * variance;
+                found.add(
+                    utterance,
+                    (t, u),
+                    (by_score(blank), by_score(label)),
+                    2.0 * label.deviation,
+                );
+            });
             Ok(found)
         }
         run!(self, Some(cost), one)
@@ -249,23 +268,30 @@ impl CtcScores {
     /// `ctc_costs_equal_brute_force`, `ctc_cost_gradients_equal_differences`.
     pub fn soft_cost(&self, cost: &Tensor) -> Result<Tensor> {
         fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Found<F>> {
-            let prior = utterance.posteriors(|t, state| utterance.log_p(t, state))?;
-            let tilted =
-                utterance.posteriors(|t, state| utterance.log_p(t, state) - utterance.cost(t, state))?;
-            let mut found = Found::new(utterance);
-            found.value = prior.log_total() - tilted.log_total();
-            for t in 0..utterance.lattice.frames() {
-                for state in 0..utterance.lattice.states() {
-                    let (before, after) = (prior.state(t, state), tilted.state(t, state));
-                    found.add(utterance, t, state, before - after, after);
+            let prior = utterance.chain()?;
+            let tilted = utterance.chain_of(|t, labels| {
+                for (u, label) in labels.iter_mut().enumerate() {
+                    *label = utterance.score(t, u + 1) - utterance.cost(t, u);
                 }
-            }
+                utterance.score(t, 0)
+            })?;
+            let mut found = Found::new(utterance, prior.log_total() - tilted.log_total());
+            prior.posteriors(|t, blank, labels| {
+                found.add_posteriors(utterance.columns, t, blank, labels, 1.0);
+            });
+            tilted.posteriors(|t, blank, labels| {
+                found.add_posteriors(utterance.columns, t, blank, labels, -1.0);
+                let row = &mut found.cost[t * (utterance.columns - 1)..][..labels.len()];
+                for (slope, &label) in row.iter_mut().zip(labels) {
+                    *slope = F::from_f64(label);
+                }
+            });
             Ok(found)
         }
         run!(self, Some(cost), one)
     }
 
-    /// The entropy of the alignment in nats, with gradient: `ln Z − E ln p(path)`.
+    /// The entropy of the alignment in nats, with gradient, as [`alignment_entropy`](crate::alignment_entropy).
     ///
     /// # Errors
     ///
@@ -276,17 +302,13 @@ impl CtcScores {
     /// `ctc_costs_equal_brute_force`, `ctc_cost_gradients_equal_differences`.
     pub fn alignment_entropy(&self) -> Result<Tensor> {
         fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Found<F>> {
-            let mut found = Found::new(utterance);
-            let score = |t, state| Some(utterance.log_p(t, state)).filter(|s| *s != f64::NEG_INFINITY);
-            let score = |t, state| score(t, state).unwrap_or_default();
-            let (mean, _) = utterance.moments(score, |t, state, gamma, own, all| {
-                found.add(utterance, t, state, -gamma * (own.0 - all.0), 0.0);
-            })?;
-            let total = utterance
-                .lattice
-                .total(|t, state| Log(utterance.log_p(t, state)))
-                .0;
-            found.value = total - mean;
+            let chain = utterance.chain()?;
+            let costs = chain.surprise();
+            let moments = chain.moments(&costs);
+            let mut found = Found::new(utterance, moments.all().mean);
+            chain.deviations(&costs, &moments, |t, u, blank, label| {
+                found.add(utterance, (t, u), (blank.deviation, label.deviation), 0.0);
+            });
             Ok(found)
         }
         run!(self, None, one)
@@ -300,17 +322,17 @@ impl CtcScores {
     ///
     /// # Proved by
     ///
-    /// `ctc_label_posteriors_equal_the_gradient`.
+    /// `ctc_label_posteriors_equal_the_gradient`, `ctc_posteriors_of_long_speech_sum_to_one`.
     pub fn label_posteriors(&self) -> Result<Tensor> {
         fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Vec<F>> {
-            let gamma = utterance.posteriors(|t, state| utterance.log_p(t, state))?;
-            let labels = utterance.columns - 1;
-            let mut grid = vec![F::default(); utterance.symbols.len() / utterance.columns * labels];
-            for t in 0..utterance.lattice.frames() {
-                for u in 0..utterance.lattice.states() / 2 {
-                    grid[t * labels + u] = F::from_f64(gamma.state(t, 2 * u + 1));
+            let chain = utterance.chain()?;
+            let padded = utterance.columns - 1;
+            let mut grid = vec![F::default(); utterance.symbols.len() / utterance.columns * padded];
+            chain.posteriors(|t, _, labels| {
+                for (cell, &label) in grid[t * padded..].iter_mut().zip(labels) {
+                    *cell = F::from_f64(label);
                 }
-            }
+            });
             Ok(grid)
         }
         let (batch, num_frames, columns) = self.symbols().dims3()?;
@@ -336,15 +358,16 @@ impl CtcScores {
     /// `ctc_viterbi_equals_brute_force`.
     pub fn viterbi(&self) -> Result<Vec<Aligned>> {
         fn one<F: Real>(utterance: &Utterance<'_, F>) -> Result<Aligned> {
-            let lattice = utterance.lattice;
-            let best = lattice.backward(|t, state| MaxTropical(utterance.log_p(t, state)));
+            let lattice = Ctc::new(utterance.frames, utterance.labels);
+            let log_p = |t, state| utterance.score(t, lattice.label(state).map_or(0, |u| u + 1));
+            let best = lattice.backward(|t, state| MaxTropical(log_p(t, state)));
             let score = best.at(0, 0).0;
             if score == f64::NEG_INFINITY {
                 return Err(utterance.no_alignment());
             }
             let (mut state, mut frames) = (0, vec![]);
-            for t in 0..lattice.frames() {
-                let value = |to: usize| utterance.log_p(t, to) + best.at(t + 1, to).0;
+            for t in 0..utterance.frames {
+                let value = |to: usize| log_p(t, to) + best.at(t + 1, to).0;
                 let next = lattice
                     .next(state)
                     .reduce(|a, b| if value(b) >= value(a) { b } else { a });
@@ -376,7 +399,8 @@ fn each<F: Real, R: Send>(
         let one = |index: usize| {
             f(&Utterance {
                 index,
-                lattice: Ctc::new(scores.frames().get(index), &scores.labels().rows()[index]),
+                frames: scores.frames().get(index),
+                labels: &scores.labels().rows()[index],
                 symbols: &symbols[index * cells..][..cells],
                 cost: cost.map_or(&[], |cost| &cost[index * emissions..][..emissions]),
                 columns,
@@ -407,12 +431,16 @@ fn record<F: Real>(
         });
     }
     let found = each(scores, cost, f)?;
-    let collect = |part: fn(&Found<F>) -> &Vec<F>| found.iter().flat_map(part).copied().collect::<Vec<F>>();
+    let collect = |part: fn(&Found<F>) -> &[F]| found.iter().map(part).collect::<Vec<_>>().concat();
     let op = WithGradient {
         values: found.iter().map(|found| F::from_f64(found.value)).collect(),
         gradients: [
-            Some(collect(|found| &found.symbols)),
-            cost.map(|_| collect(|found| &found.cost)),
+            scores
+                .symbols()
+                .track_op()
+                .then(|| collect(|found| &found.symbols)),
+            cost.filter(|cost| cost.track_op())
+                .map(|_| collect(|found| &found.cost)),
         ],
     };
     Ok(match cost {

@@ -10,6 +10,7 @@ use sandhi_core::{Labels, Lengths, Padded, Result, host};
 use crate::arc_scores::{check_ids, wrong_dtype};
 use crate::node::{self, Norm};
 use crate::real::Real;
+use crate::rows::enough;
 use crate::{Normalize, Scoring};
 
 /// Natural log-probabilities of the symbols that each frame of an utterance may read: the blank and the labels.
@@ -167,19 +168,21 @@ impl<F: Real> CustomOp1 for Symbols<F> {
         host::read(logits, |logits: &[F]| {
             host::read(grad_res, |slopes: &[F]| {
                 let frames = gradient.par_chunks_mut(vocabulary).enumerate();
-                frames.for_each(|(bt, gradient)| {
-                    let (b, t) = (bt / num_frames, bt % num_frames);
-                    if t < self.frames.get(b) {
-                        pulp::Arch::new().dispatch(SymbolGradient {
-                            logits: &logits[bt * vocabulary..][..vocabulary],
-                            slopes: &slopes[bt * columns..][..columns],
-                            labels: &self.labels.rows()[b],
-                            blank: self.labels.blank() as usize,
-                            norm: norms[bt],
-                            gradient,
-                        });
-                    }
-                });
+                frames
+                    .with_min_len(enough(vocabulary))
+                    .for_each(|(bt, gradient)| {
+                        let (b, t) = (bt / num_frames, bt % num_frames);
+                        if t < self.frames.get(b) {
+                            pulp::Arch::new().dispatch(SymbolGradient {
+                                logits: &logits[bt * vocabulary..][..vocabulary],
+                                slopes: &slopes[bt * columns..][..columns],
+                                labels: &self.labels.rows()[b],
+                                blank: self.labels.blank() as usize,
+                                norm: norms[bt],
+                                gradient,
+                            });
+                        }
+                    });
             })
         })??;
         Ok(Some(Tensor::from_vec(

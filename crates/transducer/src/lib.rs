@@ -5,6 +5,7 @@ mod arc_scores;
 mod chain;
 mod consistency;
 mod ctc;
+mod ctc_chain;
 mod ctc_scores;
 mod expected;
 mod fused_joiner;

@@ -71,7 +71,7 @@ pub(crate) fn gradients<F: Real>(
 }
 
 /// How many frames of this size are worth another thread.
-fn enough(frame: usize) -> usize {
+pub(crate) fn enough(frame: usize) -> usize {
     (1usize << 15).div_ceil(frame.max(1))
 }
 
