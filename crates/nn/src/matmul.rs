@@ -267,12 +267,11 @@ impl<T: Real, F: Finish<T>> WithSimd for Product<'_, T, F> {
                     width,
                     depth: depth..k.min(depth + DEPTH),
                 };
-                let (six, four) = (m / 6 * 6, m % 6 / 4 * 4);
-                let two = (m - six - four) / 2 * 2;
+                let six = m / 6 * 6;
+                let three = (m - six) / 3 * 3;
                 self.rows::<S, 6>(simd, &at, 0, six);
-                self.rows::<S, 4>(simd, &at, six, four);
-                self.rows::<S, 2>(simd, &at, six + four, two);
-                self.rows::<S, 1>(simd, &at, six + four + two, m - six - four - two);
+                self.rows::<S, 3>(simd, &at, six, three);
+                self.rows::<S, 1>(simd, &at, six + three, m - six - three);
             }
         }
     }
@@ -294,13 +293,21 @@ impl<T: Real, F: Finish<T>> Product<'_, T, F> {
         let mut column = 0;
         while column < at.width {
             let (product, at) = (&mut *self, &at);
-            let vectors = ((at.width - column) / lanes).min(wide);
-            match vectors {
-                4 => stripe(simd, Stripe::<T, F, M, 4> { product, at, column }),
-                3 => stripe(simd, Stripe::<T, F, M, 3> { product, at, column }),
-                2 => stripe(simd, Stripe::<T, F, M, 2> { product, at, column }),
-                _ => stripe(simd, Stripe::<T, F, M, 1> { product, at, column }),
-            }
+            // Few shapes of tile: each is compiled for every processor, type and finish.
+            let vectors = match ((at.width - column) / lanes).min(wide) {
+                4 => {
+                    stripe(simd, Stripe::<T, F, M, 4> { product, at, column });
+                    4
+                }
+                2..4 => {
+                    stripe(simd, Stripe::<T, F, M, 2> { product, at, column });
+                    2
+                }
+                _ => {
+                    stripe(simd, Stripe::<T, F, M, 1> { product, at, column });
+                    1
+                }
+            };
             column += vectors * lanes;
         }
     }

@@ -1,4 +1,6 @@
 //! What a step needs of memory: predicted from its extents before anything is allocated.
+//!
+//! The coefficients are estimates from what the layers keep. They have not been fitted to measurements yet.
 
 use std::fmt;
 use std::io::Write;
