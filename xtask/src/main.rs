@@ -27,6 +27,7 @@ Examples:
   cargo xtask report astra                          make the report again from the runs that are there
   cargo xtask verify                                does the committed report say what the runs say?
   cargo xtask bench transducer --against torchaudio our losses beside others, and beside what no loss can beat
+  cargo xtask bench audio --against torchaudio      decoding and features, in times of real time
 
 A run that is done is reused, one that was stopped is continued: give the same command again.";
 
@@ -62,7 +63,7 @@ enum Command {
         #[command(subcommand)]
         command: data::DataCommand,
     },
-    /// Time our losses beside those of others
+    /// Time what is ours beside what others have
     Bench {
         /// What to time
         #[command(subcommand)]

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use realfft::{RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
 
-use crate::framing::{Dither, INT16_SCALE, num_frames, povey_window, shape_frame};
-use crate::mel::MelFilters;
+use crate::framing::{Dither, INT16_SCALE, Shape, num_frames, povey_window};
+use crate::mel::{LANES, MelFilters};
 use crate::{Error, Features, Result, Waveform};
 
 /// Settings of the filterbank. What is not here is as in Kaldi: Povey window, mean of each frame removed, power
@@ -217,34 +217,41 @@ impl Fbank {
         }
         let num_frames = self.num_frames(samples.len());
         let num_bins = self.config.num_bins;
-        let preemphasis = self.config.preemphasis;
         let mut dither = (self.config.dither > 0.0).then(|| Dither::new(samples, self.config.dither));
         let mut values = vec![0.0; num_frames * num_bins];
+        let mut frame = vec![0.0; length];
         let mut padded = self.transform.make_input_vec();
         let mut spectrum = self.transform.make_output_vec();
         let mut scratch = self.transform.make_scratch_vec();
-        let mut power = vec![0.0; spectrum.len()];
-        for (t, out) in values.chunks_exact_mut(num_bins).enumerate() {
-            let (frame, rest) = padded.split_at_mut(length);
-            let start = t * self.shift;
-            for (x, sample) in frame.iter_mut().zip(&samples[start..start + length]) {
-                *x = f64::from(*sample) * INT16_SCALE;
-            }
-            if let Some(dither) = &mut dither {
-                dither.add(frame);
-            }
-            shape_frame(frame, preemphasis, &self.window);
-            // The transform uses its input as scratch space, so the padding must be cleared each time.
-            rest.fill(0.0);
-            self.transform
-                .process_with_scratch(&mut padded, &mut spectrum, &mut scratch)
-                .map_err(|error| Error::Config {
-                    what: "fourier transform",
-                    expected: "the buffers it made itself".into(),
-                    got: error.to_string(),
-                })?;
-            for (p, z) in power.iter_mut().zip(&spectrum) {
-                *p = z.norm_sqr();
+        let mut power = vec![[0.0; LANES]; spectrum.len()];
+        let arch = pulp::Arch::new();
+        for (block, out) in values.chunks_mut(LANES * num_bins).enumerate() {
+            for lane in 0..out.len() / num_bins {
+                let start = (block * LANES + lane) * self.shift;
+                for (x, sample) in frame.iter_mut().zip(&samples[start..start + length]) {
+                    *x = f64::from(*sample) * INT16_SCALE;
+                }
+                if let Some(dither) = &mut dither {
+                    dither.add(&mut frame);
+                }
+                arch.dispatch(Shape {
+                    frame: &frame,
+                    preemphasis: self.config.preemphasis,
+                    window: &self.window,
+                    out: &mut padded,
+                });
+                // The transform uses its input as scratch space, so the padding must be cleared each time.
+                padded[length..].fill(0.0);
+                self.transform
+                    .process_with_scratch(&mut padded, &mut spectrum, &mut scratch)
+                    .map_err(|error| Error::Config {
+                        what: "fourier transform",
+                        expected: "the buffers it made itself".into(),
+                        got: error.to_string(),
+                    })?;
+                for (power, z) in power.iter_mut().zip(&spectrum) {
+                    power[lane] = z.norm_sqr();
+                }
             }
             self.filters.log_energies(&power, out);
         }

@@ -1,5 +1,6 @@
 //! Cutting a waveform into windowed frames, as Kaldi does it.
 
+use pulp::{Simd, WithSimd};
 use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -28,19 +29,43 @@ pub(crate) fn num_frames(samples: usize, window: usize, shift: usize) -> usize {
     }
 }
 
-/// Prepares one frame in place: mean removed, pre-emphasis, window.
+/// Samples that are summed at once.
+const LANES: usize = 8;
+
+/// Shapes one frame: mean removed, pre-emphasis, window.
 ///
 /// ```text
 /// x[n] ← x[n] − mean(x);   y[n] = (x[n] − c x[max(n−1, 0)]) w[n]
 /// ```
-pub(crate) fn shape_frame(frame: &mut [f64], preemphasis: f64, window: &[f64]) {
-    let mean = frame.iter().sum::<f64>() / frame.len() as f64;
-    // The first sample is its own predecessor.
-    let mut previous = frame[0] - mean;
-    for (x, w) in frame.iter_mut().zip(window) {
-        let current = *x - mean;
-        *x = (current - preemphasis * previous) * w;
-        previous = current;
+pub(crate) struct Shape<'a> {
+    pub(crate) frame: &'a [f64],
+    pub(crate) preemphasis: f64,
+    pub(crate) window: &'a [f64],
+    pub(crate) out: &'a mut [f64],
+}
+
+impl WithSimd for Shape<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let length = self.window.len();
+        let (frame, out) = (&self.frame[..length], &mut self.out[..length]);
+        let (chunks, rest) = frame.as_chunks::<LANES>();
+        let mut sums = [0.0; LANES];
+        for chunk in chunks {
+            for lane in 0..LANES {
+                sums[lane] += chunk[lane];
+            }
+        }
+        let mean = (sums.iter().sum::<f64>() + rest.iter().sum::<f64>()) / length as f64;
+        // The first sample is its own predecessor.
+        let first = frame[0] - mean;
+        out[0] = (first - self.preemphasis * first) * self.window[0];
+        for n in 1..length {
+            let (current, previous) = (frame[n] - mean, frame[n - 1] - mean);
+            out[n] = (current - self.preemphasis * previous) * self.window[n];
+        }
     }
 }
 

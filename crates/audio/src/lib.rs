@@ -7,6 +7,7 @@ mod error;
 mod fbank;
 mod features;
 mod framing;
+mod log;
 mod mel;
 mod resample;
 mod spec_augment;

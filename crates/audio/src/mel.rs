@@ -1,5 +1,8 @@
 //! Triangular mel filters, stored without their zeros.
 
+use pulp::{Simd, WithSimd};
+
+use crate::log::ln;
 use crate::{Error, Result};
 
 /// Mel scale of Kaldi (and HTK): `1127 ln(1 + f/700)`.
@@ -68,12 +71,56 @@ impl MelFilters {
         Ok(Self { filters })
     }
 
-    /// `ln max(ε, Σ_k weight[k] power[k])` per filter, with ε the f32 machine epsilon, as in Kaldi.
-    pub(crate) fn log_energies(&self, power: &[f64], out: &mut [f32]) {
-        for (filter, value) in self.filters.iter().zip(out) {
-            let power = &power[filter.start..];
-            let energy: f64 = filter.weights.iter().zip(power).map(|(w, p)| w * p).sum();
-            *value = (energy as f32).max(f32::EPSILON).ln();
+    /// `ln max(ε, Σ_k weight[k] power[k])` per filter of some frames, with ε the f32 machine epsilon, as in Kaldi.
+    ///
+    /// Frames lie side by side in `power`, so that they are summed together, each in the order it has by itself; `out` holds
+    /// as many frames as are wanted, one after the other.
+    pub(crate) fn log_energies(&self, power: &[[f64; LANES]], out: &mut [f32]) {
+        pulp::Arch::new().dispatch(LogEnergies {
+            filters: &self.filters,
+            power,
+            out,
+        });
+    }
+}
+
+/// Frames that are filtered together.
+pub(crate) const LANES: usize = 8;
+
+struct LogEnergies<'a> {
+    filters: &'a [Filter],
+    power: &'a [[f64; LANES]],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for LogEnergies<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let num_bins = self.filters.len();
+        let frames = self.out.len() / num_bins;
+        for (bin, filter) in self.filters.iter().enumerate() {
+            let mut energies = [0.0; LANES];
+            let power = &self.power[filter.start..][..filter.weights.len()];
+            for (&weight, power) in filter.weights.iter().zip(power) {
+                for lane in 0..LANES {
+                    energies[lane] += weight * power[lane];
+                }
+            }
+            let mut logarithms = [0.0; LANES];
+            for lane in 0..LANES {
+                let energy = energies[lane] as f32;
+                // A comparison that lets NaN pass has nothing to do here: samples are finite.
+                logarithms[lane] = ln(if energy > f32::EPSILON {
+                    energy
+                } else {
+                    f32::EPSILON
+                });
+            }
+            for (frame, &logarithm) in logarithms[..frames].iter().enumerate() {
+                self.out[frame * num_bins + bin] = logarithm;
+            }
         }
     }
 }

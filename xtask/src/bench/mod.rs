@@ -1,5 +1,6 @@
 //! Losses side by side: ours, what others have, and what nobody can beat.
 
+mod audio;
 mod contender;
 mod environment;
 mod measure;
@@ -36,6 +37,8 @@ from ours in f64. Close what else uses the cores: the table is worth what the ma
 pub(crate) enum BenchCommand {
     /// The RNN-T loss and its gradient
     Transducer(Options),
+    /// Decoding, features and augmentation
+    Audio(audio::Options),
 }
 
 #[derive(Debug, Args)]
@@ -83,7 +86,13 @@ struct Setting<'a> {
 }
 
 pub(crate) fn run(root: &Path, command: &BenchCommand) -> anyhow::Result<()> {
-    let BenchCommand::Transducer(options) = command;
+    match command {
+        BenchCommand::Transducer(options) => transducer(root, options),
+        BenchCommand::Audio(options) => audio::run(root, options),
+    }
+}
+
+fn transducer(root: &Path, options: &Options) -> anyhow::Result<()> {
     let rivals = contender::rivals(&options.against)?;
     let folder = root.join("target/bench-python");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -181,7 +181,7 @@ fn aligned(rows: &[Vec<String>]) -> String {
 }
 
 /// The processor, as far as it is known.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("model name"));
     let name = line.and_then(|line| line.split(':').nth(1)).map(str::trim);

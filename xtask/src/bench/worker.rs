@@ -36,15 +36,22 @@ pub(crate) enum Answer {
 
 impl Worker {
     pub(crate) fn start(setting: &Setting, contender: &Contender, inputs: &Path) -> anyhow::Result<Self> {
-        let log = setting.folder.join("worker.log");
-        let mut child = command(setting, contender, inputs)?
+        Self::spawn(
+            command(setting, contender, inputs)?,
+            contender.name,
+            setting.folder.join("worker.log"),
+        )
+    }
+
+    /// Starts a process that speaks in lines, and waits until it is ready. What else it says is kept in the log.
+    pub(crate) fn spawn(mut command: Command, name: &str, log: PathBuf) -> anyhow::Result<Self> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("cannot write {}", log.display()))?)
             .spawn()
-            .with_context(|| format!("cannot start {}", contender.name))?;
-        let (ask, stdout) = (child.stdin.take(), child.stdout.take());
-        let (Some(ask), Some(stdout)) = (ask, stdout) else {
+            .with_context(|| format!("cannot start {name}"))?;
+        let (Some(ask), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             bail!("a process without pipes");
         };
         let (send, answers) = channel();
@@ -84,7 +91,7 @@ impl Worker {
         self.ask(&json!({"do": "check", "reference": reference}), limit + LOADING)
     }
 
-    fn ask(&mut self, line: &Value, limit: Duration) -> anyhow::Result<Answer> {
+    pub(crate) fn ask(&mut self, line: &Value, limit: Duration) -> anyhow::Result<Answer> {
         // If it is gone, its last words say more than the broken pipe.
         let _ = writeln!(self.ask, "{line}").and_then(|()| self.ask.flush());
         self.answer(limit)
