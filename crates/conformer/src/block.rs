@@ -58,6 +58,10 @@ impl Block {
         Ok(Self(block))
     }
 
+    pub(crate) fn recomputed(self) -> Self {
+        Self(self.0.recomputed())
+    }
+
     /// `[B, T, D]` to `[B, T, D]`.
     pub(crate) fn forward(&self, x: &Tensor, lengths: &Lengths, mode: Mode) -> Result<Tensor> {
         self.0.run(x, lengths, mode)

@@ -154,3 +154,25 @@ fn subsampling_names_the_utterance_below_its_receptive_field() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn conformer_recomputed_has_the_same_bits() -> Result<()> {
+    let (encoder, lengths) = (Encoder::new()?, [31, 7, 20]);
+    let x = uniform(1, &[3, 31, BINS], -1.0, 1.0)?;
+    let features = Padded::new(x, Lengths::new(lengths.to_vec()))?;
+    let mode = Mode::Train { seed: 2, step: 5 };
+    let run = |conformer: &Conformer| -> Result<Vec<Vec<f64>>> {
+        let y = conformer.encode(&encoder.subsampling.forward(&features)?, mode)?;
+        let grads = y.values().sqr()?.sum_all()?.backward()?;
+        let mut all = vec![y.values().flatten_all()?.to_vec1()?];
+        for (_, var) in encoder.params.vars() {
+            all.push(grads.get(&var).unwrap().flatten_all()?.to_vec1()?);
+        }
+        Ok(all)
+    };
+    assert_eq!(
+        run(&encoder.conformer)?,
+        run(&encoder.conformer.clone().recomputed())?
+    );
+    Ok(())
+}
