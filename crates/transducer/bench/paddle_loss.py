@@ -23,7 +23,7 @@ def make(inputs):
         (gradient,) = paddle.grad(loss.sum(), logits)
         return loss.numpy().reshape(-1), {"logits": gradient}
 
-    return call
+    return call, call
 
 
 serve(f"paddle {paddle.__version__}", make)

@@ -1,11 +1,11 @@
-"""What the workers of `cargo xtask bench transducer` share: inputs, clock, memory, and the lines they speak.
+"""What the workers of `cargo xtask bench` share: inputs, clock, memory, and the lines they speak.
 
-A worker is started as `python WORKER.py INPUTS.safetensors THREADS`. It says `{"ready": VERSIONS}` and then answers each
-line with a line, as `examples/bench_worker` does:
+A worker is started as `python WORKER.py INPUTS.safetensors THREADS`, and what it does besides. It says `{"ready": VERSIONS}` and then answers each
+line with a line, as `examples/bench_worker/protocol.rs` does:
 
     {"do": "run"}                             {"ms": M}
     {"do": "peak"}                            {"ms": M, "mb": P}
-    {"do": "check", "reference": FILE}        {"loss": D, "gradient": D}
+    {"do": "check", "reference": FILE}        {"loss": D, "gradient": D, "scale": [L, G], "values": N}
     {"do": "quit"}
 
 What cannot be done is answered by `{"error": WHY}`.
@@ -56,16 +56,17 @@ def tiny(inputs):
     return small
 
 
-def serve(versions, make):
+def serve(versions, make, small=tiny):
     """Answers until told to quit.
 
-    `make(inputs)` returns a function of nothing that does one call and returns what it leaves: the losses, and the
-    gradients by name, as anything that `numpy.asarray` takes. They are freed when the clock has stopped.
+    `make(inputs)` returns two functions of nothing. The first does one call; what it returns is freed when the clock has
+    stopped. The second returns what is compared: the losses, and the gradients by name, as anything that `numpy.asarray`
+    takes. `small(inputs)` makes inputs of next to no size.
     """
     try:
         inputs = read(INPUTS)
-        make(tiny(inputs))()
-        call = make(inputs)
+        make(small(inputs))[0]()
+        call, check = make(inputs)
     except Exception as error:
         return _say(error=f"{type(error).__name__}: {error}")
     _say(ready=versions)
@@ -74,14 +75,14 @@ def serve(versions, make):
         if asked["do"] == "quit":
             return
         try:
-            _say(**_answer(call, asked))
+            _say(**_answer(call, check, asked))
         except Exception as error:
             _say(error=f"{type(error).__name__}: {error}")
 
 
-def _answer(call, asked):
+def _answer(call, check, asked):
     if asked["do"] == "check":
-        return _differences(call(), read(asked["reference"]))
+        return _differences(check(), read(asked["reference"]))
     before = _reset_peak() if asked["do"] == "peak" else None
     begun = time.perf_counter()
     found = call()
@@ -95,15 +96,20 @@ def _answer(call, asked):
 def _differences(found, reference):
     """The largest differences from the reference, an utterance (or a row) at a time to spare memory."""
     losses, gradients = found
-    worst = 0.0
+    asked = {name.removeprefix("gradient.") for name in reference if name.startswith("gradient.")}
+    assert asked == gradients.keys(), f"expected gradients of {sorted(asked)}, got {sorted(gradients)}"
+    worst, scale, values = 0.0, 0.0, 0
     for name, got in gradients.items():
         got, expected = numpy.asarray(got), reference[f"gradient.{name}"]
         assert got.shape == expected.shape, f"{name}: {got.shape} for {expected.shape}"
+        values += got.size
         for row, wanted in zip(got, expected):
+            scale = max(scale, float(numpy.abs(wanted).max()))
             worst = numpy.fmax(worst, numpy.abs(row - wanted).max()) if numpy.isfinite(row).all() else numpy.inf
+    scale = [float(numpy.abs(reference["loss"]).max()), scale]
     losses = numpy.abs(numpy.asarray(losses, numpy.float64) - reference["loss"])
     number = lambda x: float(x) if numpy.isfinite(x) else 1e300
-    return {"loss": number(losses.max()), "gradient": number(worst)}
+    return {"loss": number(losses.max()), "gradient": number(worst), "scale": scale, "values": values}
 
 
 def _reset_peak():

@@ -28,7 +28,7 @@ def make(inputs):
         loss, gradient = graph(logits)
         return loss.numpy(), {"logits": gradient}
 
-    return call
+    return call, call
 
 
 serve(f"rnnt {importlib.metadata.version('rnnt')}, tensorflow {tf.__version__}", make)

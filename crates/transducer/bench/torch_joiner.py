@@ -28,7 +28,7 @@ def make(inputs):
             value.grad = None
         return loss.detach(), gradients
 
-    return call
+    return call, call
 
 
 serve(f"torchaudio {torchaudio.__version__}, torch {torch.__version__}", make)

@@ -23,7 +23,7 @@ def make(inputs):
         gradient, logits.grad = logits.grad, None
         return loss.detach(), {"logits": gradient}
 
-    return call
+    return call, call
 
 
 serve(f"torchaudio {torchaudio.__version__}, torch {torch.__version__}", make)

@@ -21,7 +21,7 @@ def make(inputs):
         gradient, logits.grad = logits.grad, None
         return loss.detach(), {"logits": gradient}
 
-    return call
+    return call, call
 
 
 serve(f"warprnnt_numba {warprnnt_numba.__version__}, torch {torch.__version__}", make)

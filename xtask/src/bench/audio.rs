@@ -15,7 +15,7 @@ use sandhi_audio::{
 use serde_json::json;
 
 use super::environment::{self, TORCH};
-use super::table::machine;
+use super::markdown::machine;
 use super::worker::{Answer, Worker};
 
 const EXAMPLES: &str = "\

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use indicatif::{HumanDuration, ProgressBar};
 
+use super::Setting;
+
 /// What is installed together. Versions are pinned: the committed numbers are theirs.
 #[derive(Debug)]
 pub(crate) struct Environment {
@@ -107,6 +109,20 @@ pub(crate) fn prepare(folder: &Path, environment: &Environment) -> anyhow::Resul
         writeln!(std::io::stderr(), "{} is there after {taken}", environment.name)?;
     }
     outcome
+}
+
+/// A library that lets MKL use AVX-512 on processors that are not Intel's, built when it is first asked for.
+pub(crate) fn unlocked(setting: &Setting) -> anyhow::Result<PathBuf> {
+    let library = setting.folder.join("libunlock_mkl.so");
+    if !library.exists() {
+        let mut build = Command::new("rustc");
+        build.args(["--edition=2024", "--crate-type=cdylib", "-O", "-o"]);
+        build
+            .arg(&library)
+            .arg(setting.root.join("crates/model/bench/unlock_mkl.rs"));
+        finish(&mut build, &setting.folder.join("unlock-mkl.log")).context("cannot unlock MKL")?;
+    }
+    Ok(library)
 }
 
 /// Runs a command, with its output in the log.

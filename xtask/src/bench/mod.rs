@@ -1,12 +1,12 @@
-//! Losses side by side: ours, what others have, and what nobody can beat.
+//! Ours and others side by side: losses, and whole trainings.
 
 mod audio;
 mod contender;
 mod environment;
+mod markdown;
 mod measure;
-mod recorded;
-mod shape;
-mod table;
+mod training;
+mod transducer;
 mod worker;
 
 use std::io::{IsTerminal, Write};
@@ -17,44 +17,22 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use contender::Task;
-use shape::Shape;
-
-const EXAMPLES: &str = "\
-Examples:
-  cargo xtask bench transducer                                 ours, and the floors
-  cargo xtask bench transducer --against all --output bench.md
-  cargo xtask bench transducer --against torchaudio --shapes 8x200x40x1024 --rounds 9
-  cargo xtask bench transducer --task joiner --against torchaudio
-  cargo xtask bench transducer --task expected
-
-Rivals are installed with pip into target/bench-python when they are first asked for; that takes a network and some GB.
-Every contender is a process of its own with the same inputs. In a round each is called once. A table says the median over
-the rounds, the time in units of ours, by how much memory grew at the peak of a first call, and the largest differences
-from ours in f64. Close what else uses the cores: the table is worth what the machine was quiet.";
+use contender::Contender;
+use measure::{Job, Row};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// The RNN-T loss and its gradient
-    Transducer(Options),
+    Transducer(transducer::Options),
+    /// A whole training step of a Conformer transducer, and its pieces
+    Training(training::Options),
     /// Decoding, features and augmentation
     Audio(audio::Options),
 }
 
+/// How contenders are timed, and where the tables go.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Options {
-    /// What to time, separated by commas: loss (logits to losses and gradient), expected (with the expected cost on top),
-    /// joiner (from projections)
-    #[arg(long, value_delimiter = ',', default_value = "loss")]
-    task: Vec<Task>,
-    /// Rivals to install and to time, separated by commas: torchaudio, tensorflow, paddle, warprnnt_numba, or all
-    #[arg(long, value_delimiter = ',')]
-    against: Vec<String>,
-    /// Shapes BxTxUxV, separated by commas: utterances, frames, labels, vocabulary; without it the six in the README, and
-    /// for the joiner 8x200x40x1024
-    #[arg(long, value_delimiter = ',')]
-    shapes: Vec<Shape>,
+struct Timing {
     /// Calls of each contender
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
@@ -64,9 +42,6 @@ pub(crate) struct Options {
     /// Seconds that one call may take, and all timed calls of a contender on a shape together: who needs longer sits out
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
-    /// Let the allocator of every contender keep freed pages, as ours does in training; otherwise it is left as it is
-    #[arg(long)]
-    keep_pages: bool,
     /// Write the tables to this Markdown file, too
     #[arg(long)]
     output: Option<PathBuf>,
@@ -82,90 +57,75 @@ struct Setting<'a> {
     rounds: u64,
     threads: u64,
     limit: Duration,
-    keep_pages: bool,
 }
 
 pub(crate) fn run(root: &Path, command: &BenchCommand) -> anyhow::Result<()> {
     match command {
-        BenchCommand::Transducer(options) => transducer(root, options),
+        BenchCommand::Transducer(options) => transducer::run(root, options),
+        BenchCommand::Training(options) => training::run(root, options),
         BenchCommand::Audio(options) => audio::run(root, options),
     }
 }
 
-fn transducer(root: &Path, options: &Options) -> anyhow::Result<()> {
-    let rivals = contender::rivals(&options.against)?;
-    let folder = root.join("target/bench-python");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let selection = [
-        "--release",
-        "-p",
-        "sandhi-transducer",
-        "--example",
-        "bench_worker",
-    ];
-    let setting = Setting {
-        root,
-        program: crate::paper::build(root, &selection, "bench_worker")?,
-        rounds: options.rounds,
-        threads: options.threads,
-        limit: Duration::from_secs(options.limit),
-        keep_pages: options.keep_pages,
-        folder,
-    };
-    let plan: Vec<(Task, Vec<contender::Contender>, Vec<Shape>)> = options
-        .task
-        .iter()
-        .map(|&task| {
-            let shapes = match options.shapes.as_slice() {
-                [] => task.shapes(),
-                asked => asked.to_vec(),
-            };
-            (task, contender::contenders(task, &rivals), shapes)
+impl<'a> Setting<'a> {
+    /// Builds our worker, an example of a package.
+    fn new(root: &'a Path, package: &str, example: &str, timing: &Timing) -> anyhow::Result<Self> {
+        let folder = root.join("target/bench-python");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let selection = ["--release", "-p", package, "--example", example];
+        Ok(Self {
+            root,
+            program: crate::paper::build(root, &selection, example)?,
+            folder,
+            rounds: timing.rounds,
+            threads: timing.threads,
+            limit: Duration::from_secs(timing.limit),
         })
-        .collect();
-    let missing = install(&setting, &plan)?;
+    }
+}
 
-    let calls = |contenders: &[contender::Contender]| contenders.len() as u64 * (setting.rounds + 1);
-    let steps = plan
-        .iter()
-        .map(|(_, contenders, shapes)| calls(contenders) * shapes.len() as u64);
-    let progress = progress(steps.sum());
+/// Measures one job after another and writes what `table` makes of each, as soon as it is there.
+fn measure_all(
+    setting: &Setting,
+    jobs: &[Job],
+    output: Option<&Path>,
+    heading: String,
+    mut table: impl FnMut(usize, &[Row]) -> String,
+) -> anyhow::Result<()> {
+    let missing = install(setting, jobs)?;
+    let calls = |job: &Job| job.contenders.len() as u64 * (setting.rounds + 1);
+    let progress = progress(jobs.iter().map(calls).sum());
     let mut out = std::io::stdout().lock();
-    let mut page = table::heading(&setting);
+    let mut page = heading;
     write!(out, "{page}")?;
-    for (task, contenders, shapes) in &plan {
-        for shape in shapes {
-            let rows = measure::measure(&setting, *task, *shape, contenders, &missing, &progress)?;
-            let text = progress.suspend(|| table::shape(&setting, *task, *shape, &rows));
-            progress.suspend(|| write!(out, "\n{text}").and_then(|()| out.flush()))?;
-            page.push_str(&format!("\n{text}"));
-            // A table that is there stays there, whatever happens to the next.
-            if let Some(path) = &options.output {
-                std::fs::write(path, &page).with_context(|| format!("cannot write {}", path.display()))?;
-            }
+    for (index, job) in jobs.iter().enumerate() {
+        let rows = measure::measure(setting, job, &missing, &progress)?;
+        let text = table(index, &rows);
+        progress.suspend(|| write!(out, "\n{text}").and_then(|()| out.flush()))?;
+        page.push_str(&format!("\n{text}"));
+        // A table that is there stays there, whatever happens to the next.
+        if let Some(path) = output {
+            std::fs::write(path, &page).with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
     progress.finish_and_clear();
     Ok(())
 }
 
-/// Makes the environments that the plan needs. Returns those that cannot be had, with the reason.
-fn install(
-    setting: &Setting,
-    plan: &[(Task, Vec<contender::Contender>, Vec<Shape>)],
-) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let mut wanted: Vec<&contender::Script> = plan
-        .iter()
-        .flat_map(|(_, contenders, _)| contenders)
-        .filter_map(|contender| contender.script())
+/// Makes the environments that the jobs need. Returns those that cannot be had, with the reason.
+fn install(setting: &Setting, jobs: &[Job]) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let contenders = jobs.iter().flat_map(|job| &job.contenders);
+    let mut wanted: Vec<_> = contenders
+        .filter_map(Contender::script)
+        .map(|script| script.environment)
         .collect();
-    wanted.sort_by_key(|script| script.environment.name);
-    wanted.dedup_by_key(|script| script.environment.name);
+    wanted.sort_by_key(|environment| environment.name);
+    wanted.dedup_by_key(|environment| environment.name);
     let mut missing = Vec::new();
-    for script in wanted {
-        if let Err(error) = environment::prepare(&setting.folder, script.environment) {
-            writeln!(std::io::stderr(), "{}: {error:#}", script.environment.name)?;
-            missing.push((script.environment.name, format!("{error:#}")));
+    for environment in wanted {
+        if let Err(error) = environment::prepare(&setting.folder, environment) {
+            writeln!(std::io::stderr(), "{}: {error:#}", environment.name)?;
+            missing.push((environment.name, format!("{error:#}")));
         }
     }
     Ok(missing)

@@ -1,4 +1,4 @@
-//! A contender's process and the lines it speaks; `crates/transducer/examples/bench_worker` says which.
+//! A contender's process and the lines it speaks; `crates/transducer/examples/bench_worker/protocol.rs` says which.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,6 +15,8 @@ use super::Setting;
 use super::contender::{Contender, Kind};
 use super::environment;
 
+/// The folder of `protocol.py`.
+const PROTOCOL: &str = "crates/transducer/bench";
 /// Libraries take their time to load, more so from a cold disk.
 const LOADING: Duration = Duration::from_secs(180);
 
@@ -35,9 +37,14 @@ pub(crate) enum Answer {
 }
 
 impl Worker {
-    pub(crate) fn start(setting: &Setting, contender: &Contender, inputs: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        setting: &Setting,
+        contender: &Contender,
+        inputs: &Path,
+        arguments: &[String],
+    ) -> anyhow::Result<Self> {
         Self::spawn(
-            command(setting, contender, inputs)?,
+            command(setting, contender, inputs, arguments)?,
             contender.name,
             setting.folder.join("worker.log"),
         )
@@ -128,14 +135,19 @@ impl Drop for Worker {
     }
 }
 
-/// How a contender is started: with our environment variables but for those that set threads and allocator, which are
-/// the same for all.
-fn command(setting: &Setting, contender: &Contender, inputs: &Path) -> anyhow::Result<Command> {
+/// How a contender is started: with our environment variables but for those that set threads, which are the same for all,
+/// and the allocator, which is as the contender says.
+fn command(
+    setting: &Setting,
+    contender: &Contender,
+    inputs: &Path,
+    arguments: &[String],
+) -> anyhow::Result<Command> {
     let threads = setting.threads.to_string();
     let mut command = match contender.kind {
         Kind::Ours(mode) | Kind::Floor(mode) => {
             let mut command = crate::paper::program(setting.root, &setting.program)?;
-            command.arg("work").arg(mode).arg(inputs);
+            command.arg(mode).args(arguments).arg(inputs);
             // Products of tensors are candle's; everything else of ours goes through rayon.
             let products = if mode == "dense" { threads.as_str() } else { "1" };
             command.env("CANDLE_NUM_THREADS", products);
@@ -143,12 +155,14 @@ fn command(setting: &Setting, contender: &Contender, inputs: &Path) -> anyhow::R
         }
         Kind::Rival(script) => {
             let python = environment::python(&setting.folder, script.environment);
-            let script = setting.root.join("crates/transducer/bench").join(script.file);
+            let script = setting.root.join(script.file);
             let mut command = Command::new(python);
             command
                 .args([script.as_os_str(), inputs.as_os_str()])
-                .arg(&threads);
+                .arg(&threads)
+                .args(arguments);
             command.env("PYTHONDONTWRITEBYTECODE", "1");
+            command.env("PYTHONPATH", setting.root.join(PROTOCOL));
             command
         }
     };
@@ -167,10 +181,13 @@ fn command(setting: &Setting, contender: &Contender, inputs: &Path) -> anyhow::R
     command.env("CUDA_VISIBLE_DEVICES", "");
     const ALLOCATOR: &str = "GLIBC_TUNABLES";
     command.env_remove(ALLOCATOR);
-    if setting.keep_pages
+    if contender.keep_pages
         && let Some(value) = crate::paper::setting(setting.root, ALLOCATOR)?
     {
         command.env(ALLOCATOR, OsString::from(value));
+    }
+    if contender.unlocked {
+        command.env("LD_PRELOAD", environment::unlocked(setting)?);
     }
     Ok(command)
 }

@@ -12,7 +12,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::inputs::Inputs;
-use crate::work::Work;
+use crate::protocol::Work;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

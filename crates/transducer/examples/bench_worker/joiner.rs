@@ -6,7 +6,7 @@ use sandhi_core::{Labels, Lengths};
 use sandhi_transducer::{Normalize, arc_scores, joiner_arc_scores, transducer_loss};
 
 use crate::inputs::{Inputs, JOINER};
-use crate::work::{Found, Work};
+use crate::protocol::{Found, Work};
 
 /// What both joiners are given.
 struct Arguments {
@@ -57,12 +57,13 @@ impl Work for FusedJoiner {
             &x.frames,
             Normalize::Softmax,
         )?;
-        self.1 = Some(Found::new(transducer_loss(&arcs)?, &x.wanted())?);
+        self.1 = Some(Found::new(transducer_loss(&arcs)?, x.wanted())?);
         Ok(())
     }
 
-    fn found(&self) -> Result<Option<Found>> {
-        Ok(copy(&self.1))
+    fn found(&mut self) -> Result<Option<Found>> {
+        self.call()?;
+        Ok(self.1.take())
     }
 
     fn release(&mut self) {
@@ -89,23 +90,16 @@ impl Work for DenseJoiner {
         let logits = rows.matmul(&x.weight.t()?)?.broadcast_add(&x.bias)?;
         let logits = logits.reshape((batch, frames, columns, vocabulary))?;
         let arcs = arc_scores(&logits, &x.labels, &x.frames, Normalize::Softmax)?;
-        self.1 = Some(Found::new(transducer_loss(&arcs)?, &x.wanted())?);
+        self.1 = Some(Found::new(transducer_loss(&arcs)?, x.wanted())?);
         Ok(())
     }
 
-    fn found(&self) -> Result<Option<Found>> {
-        Ok(copy(&self.1))
+    fn found(&mut self) -> Result<Option<Found>> {
+        self.call()?;
+        Ok(self.1.take())
     }
 
     fn release(&mut self) {
         self.1 = None;
     }
-}
-
-/// Tensors share their storage: nothing large is copied.
-fn copy(found: &Option<Found>) -> Option<Found> {
-    found.as_ref().map(|found| Found {
-        loss: found.loss.clone(),
-        gradients: found.gradients.clone(),
-    })
 }

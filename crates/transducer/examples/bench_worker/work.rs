@@ -1,33 +1,14 @@
 //! The modes of the worker: what a call does.
 
-use anyhow::{Context, Result, bail, ensure};
-use candle_core::{DType, Device, Tensor, Var, safetensors};
+use anyhow::{Result, bail};
+use candle_core::{Device, Tensor, Var};
 use sandhi_core::{Labels, Lengths};
 use sandhi_transducer::{HostLoss, Normalize, arc_scores, expected_cost, transducer_loss};
-use serde_json::{Value, json};
 
 use crate::floors::{Floor, Kind};
 use crate::inputs::Inputs;
 use crate::joiner::{DenseJoiner, FusedJoiner};
-
-/// Something to time.
-pub(crate) trait Work {
-    /// What has to be done before every call and is not timed, such as restoring what the last one overwrote.
-    fn prepare(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    /// One call. Its results stay until they are released, so that freeing them is not timed either.
-    fn call(&mut self) -> Result<()>;
-
-    /// The results of the last call, if they mean anything.
-    fn found(&self) -> Result<Option<Found>> {
-        Ok(None)
-    }
-
-    /// Frees the results.
-    fn release(&mut self) {}
-}
+use crate::protocol::{Found, Work};
 
 /// The work of a mode.
 pub(crate) fn start(mode: &str, path: &str) -> Result<Box<dyn Work>> {
@@ -44,55 +25,6 @@ pub(crate) fn start(mode: &str, path: &str) -> Result<Box<dyn Work>> {
         "floor-softmax" => Box::new(Floor::new(inputs, Kind::Softmax)?),
         other => bail!("{other}: no such mode"),
     })
-}
-
-/// What a call found.
-pub(crate) struct Found {
-    pub(crate) loss: Tensor,
-    /// By the name of what it is with respect to.
-    pub(crate) gradients: Vec<(&'static str, Tensor)>,
-}
-
-impl Found {
-    /// Takes the gradients of the summed loss with respect to the named variables.
-    pub(crate) fn new(loss: Tensor, wanted: &[(&'static str, &Var)]) -> Result<Self> {
-        let mut all = loss.sum_all()?.backward()?;
-        let gradient = |&(name, var): &(&'static str, &Var)| {
-            let gradient = all.remove(var);
-            Ok((name, gradient.with_context(|| format!("no gradient of {name}"))?))
-        };
-        Ok(Self {
-            gradients: wanted.iter().map(gradient).collect::<Result<_>>()?,
-            loss,
-        })
-    }
-
-    /// The largest differences from the reference.
-    pub(crate) fn differences(&self, reference: &str) -> Result<Value> {
-        let reference =
-            safetensors::load(reference, &Device::Cpu).with_context(|| format!("cannot read {reference}"))?;
-        let against = |name: &str, got: &Tensor| -> Result<f64> {
-            let expected = reference
-                .get(name)
-                .with_context(|| format!("the reference has no {name}"))?;
-            ensure!(got.dims() == expected.dims(), "{name}: {:?}", got.dims());
-            let got = got.to_dtype(expected.dtype())?;
-            let apart = (got - expected)?.abs()?.flatten_all()?.to_dtype(DType::F64)?;
-            // JSON has no infinity, and a maximum may pass over NaN.
-            let finite = apart.sum_all()?.to_scalar::<f64>()?.is_finite();
-            Ok(if finite { apart.max(0)?.to_scalar()? } else { 1e300 })
-        };
-        // The loss alone is no answer to the question what loss and expected cost are together.
-        let asked = reference.keys().filter(|name| name.starts_with("gradient."));
-        if asked.count() != self.gradients.len() {
-            return Ok(json!({"loss": null, "gradient": null}));
-        }
-        let mut gradient = 0f64;
-        for (name, got) in &self.gradients {
-            gradient = gradient.max(against(&format!("gradient.{name}"), got)?);
-        }
-        Ok(json!({"loss": against("loss", &self.loss)?, "gradient": gradient}))
-    }
 }
 
 /// Logits in a slice to losses and their gradient, in a buffer that is there already or in place.
@@ -141,11 +73,12 @@ impl Work for Slices {
         Ok(())
     }
 
-    fn found(&self) -> Result<Option<Found>> {
+    fn found(&mut self) -> Result<Option<Found>> {
+        self.call()?;
         Ok(Some(Found {
             loss: Tensor::new(self.losses.as_slice(), &Device::Cpu)?,
             gradients: vec![(
-                "logits",
+                "logits".to_owned(),
                 Tensor::from_slice(&self.gradient, self.shape, &Device::Cpu)?,
             )],
         }))
@@ -182,15 +115,13 @@ impl Work for Loss {
             loss = (loss + expected_cost(&arcs, costs)?)?;
             wanted.push(("costs", costs));
         }
-        self.found = Some(Found::new(loss, &wanted)?);
+        self.found = Some(Found::new(loss, wanted)?);
         Ok(())
     }
 
-    fn found(&self) -> Result<Option<Found>> {
-        Ok(self.found.as_ref().map(|found| Found {
-            loss: found.loss.clone(),
-            gradients: found.gradients.clone(),
-        }))
+    fn found(&mut self) -> Result<Option<Found>> {
+        self.call()?;
+        Ok(self.found.take())
     }
 
     fn release(&mut self) {

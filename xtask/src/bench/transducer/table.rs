@@ -1,10 +1,11 @@
 //! What was found, as Markdown that can be read as it is.
 
-use super::Setting;
-use super::contender::Task;
-use super::measure::Row;
+use super::contenders::Task;
 use super::recorded;
 use super::shape::Shape;
+use crate::bench::Setting;
+use crate::bench::markdown::{aligned, error, machine, number, remark, size, time};
+use crate::bench::measure::Row;
 
 const HEAD: [&str; 8] = [
     "contender",
@@ -17,8 +18,8 @@ const HEAD: [&str; 8] = [
     "",
 ];
 
-pub(crate) fn heading(setting: &Setting) -> String {
-    let allocator = if setting.keep_pages {
+pub(crate) fn heading(setting: &Setting, keep_pages: bool) -> String {
+    let allocator = if keep_pages {
         "an allocator that keeps freed pages"
     } else {
         "the default allocator"
@@ -33,7 +34,8 @@ pub(crate) fn heading(setting: &Setting) -> String {
 }
 
 /// The table of one shape, and what it comes to.
-pub(crate) fn shape(setting: &Setting, task: Task, shape: Shape, rows: &[Row]) -> String {
+/// Those no package index has were recorded under `as_recorded` conditions only.
+pub(crate) fn shape(task: Task, shape: Shape, rows: &[Row], as_recorded: bool) -> String {
     let ours = rows.first().and_then(Row::median);
     let logits = shape.megabytes();
     let mut cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, ours, logits)).collect();
@@ -42,8 +44,7 @@ pub(crate) fn shape(setting: &Setting, task: Task, shape: Shape, rows: &[Row]) -
         .find(|row| row.name == "torchaudio")
         .and_then(Row::median);
     if let Some(now) = torchaudio
-        && setting.threads == 2
-        && !setting.keep_pages
+        && as_recorded
     {
         for (name, ms, peak) in recorded::scaled(shape, now) {
             let peak = peak.map(|multiple| multiple * logits);
@@ -64,23 +65,12 @@ pub(crate) fn shape(setting: &Setting, task: Task, shape: Shape, rows: &[Row]) -
         task.title(),
         size(logits)
     );
-    format!("{title}\n{}{}", aligned(&cells), comes_to(task, rows))
+    format!("{title}\n{}{}", aligned(&HEAD, &cells), comes_to(task, rows))
 }
 
 fn cells(row: &Row, ours: Option<f64>, logits: f64) -> Vec<String> {
     let median = row.median();
-    let error = |x: Option<f64>| match x {
-        None => "-".to_owned(),
-        Some(x) if x >= 1e300 => "not finite".to_owned(),
-        Some(x) => format!("{x:.0e}"),
-    };
     let ratio = median.zip(ours).map(|(median, ours)| median / ours);
-    let remark = [Some(row.version.clone()), row.remark.clone()];
-    let remark: Vec<String> = remark
-        .into_iter()
-        .flatten()
-        .filter(|part| !part.is_empty())
-        .collect();
     vec![
         row.name.to_owned(),
         median.map_or_else(|| "-".to_owned(), time),
@@ -89,8 +79,7 @@ fn cells(row: &Row, ours: Option<f64>, logits: f64) -> Vec<String> {
         number(row.peak.map(|peak| peak / logits), 2),
         error(row.differences.map(|d| d.0)),
         error(row.differences.map(|d| d.1)),
-        // A bar would end the cell.
-        remark.join("; ").replace('|', "/"),
+        remark(row),
     ]
 }
 
@@ -129,66 +118,6 @@ fn comes_to(task: Task, rows: &[Row]) -> String {
     )
 }
 
-/// Three digits.
-fn time(ms: f64) -> String {
-    match ms {
-        ms if ms < 1.0 => format!("{ms:.3}"),
-        ms if ms < 10.0 => format!("{ms:.2}"),
-        ms if ms < 100.0 => format!("{ms:.1}"),
-        ms => format!("{ms:.0}"),
-    }
-}
-
-/// Megabytes, with a digit more for a few.
-fn size(megabytes: f64) -> String {
-    let digits = if megabytes < 10.0 { 1 } else { 0 };
-    format!("{megabytes:.digits$}")
-}
-
-fn number(x: Option<f64>, digits: usize) -> String {
-    x.map_or_else(|| "-".to_owned(), |x| format!("{x:.digits$}"))
-}
-
-/// Rows under [`HEAD`], in columns.
-fn aligned(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([HEAD[column].len(), 3]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let line = |cells: &[String]| {
-        let cell = |(column, text): (usize, &String)| {
-            let width = widths[column];
-            match column {
-                0 | 7 => format!("{text:<width$}"),
-                _ => format!("{text:>width$}"),
-            }
-        };
-        let cells: Vec<String> = cells.iter().enumerate().map(cell).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let head: Vec<String> = HEAD.iter().map(ToString::to_string).collect();
-    let rule: Vec<String> = widths
-        .iter()
-        .enumerate()
-        .map(|(column, width)| match column {
-            0 | 7 => "-".repeat(*width),
-            _ => format!("{}:", "-".repeat(width - 1)),
-        })
-        .collect();
-    let body: String = rows.iter().map(|row| line(row)).collect();
-    format!("{}{}{body}", line(&head), line(&rule))
-}
-
-/// The processor, as far as it is known.
-pub(crate) fn machine() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("model name"));
-    let name = line.and_then(|line| line.split(':').nth(1)).map(str::trim);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{} ({cores} cores)", name.unwrap_or("an unknown processor"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,16 +139,7 @@ mod tests {
             row("paddle", false, &[], Some("not installed: no | network")),
             row("floor: softmax", true, &[0.5], None),
         ];
-        let setting = Setting {
-            root: std::path::Path::new("."),
-            program: std::path::PathBuf::new(),
-            folder: std::path::PathBuf::new(),
-            rounds: 3,
-            threads: 2,
-            limit: std::time::Duration::from_secs(1),
-            keep_pages: false,
-        };
-        let text = shape(&setting, Task::Loss, Shape([8, 200, 40, 1024]), &rows);
+        let text = shape(Task::Loss, Shape([8, 200, 40, 1024]), &rows, true);
         for part in [
             "| torchaudio                      |      10.0 |   5.00 |",
             "not installed: no / network",
