@@ -251,6 +251,8 @@ impl Experiment for Astra {
         let model = build(config, vocabulary, blank, &params)?;
         run.set("parameters", params.num_values())?;
 
+        // It refuses a configuration that makes no sense, before anything is planned by it.
+        let mut trainer = Trainer::new(&params, config.trainer.clone())?;
         let (matching, seed) = (consistency(config), run.seed());
         let mut source = Batches::new(data.clone(), config, seed);
         if run.checks_memory() {
@@ -259,7 +261,6 @@ impl Experiment for Astra {
             source.largest(params.num_values())?.check()?;
         }
         let mut batches = prefetch(2, move |step| source.batch(step), 1);
-        let mut trainer = Trainer::new(&params, config.trainer.clone())?;
         let outcome = trainer.fit(
             run,
             |micro| -> Result<_> {
