@@ -107,6 +107,20 @@ impl Store {
         Ok(())
     }
 
+    /// Writes a file beside the checkpoints.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsaved`], with the newest checkpoint.
+    pub(crate) fn write(&self, step: u64, name: &str, bytes: &[u8]) -> Result<()> {
+        let kept = self.list()?.pop().map(|(_, dir)| dir);
+        sandhi_lab::write_atomic(&self.path(name), bytes).map_err(|source| Error::Unsaved {
+            step,
+            kept,
+            source: Box::new(source.into()),
+        })
+    }
+
     /// The newest checkpoint that is whole, or none if there is none at all.
     ///
     /// Newer ones that are not whole are set aside under another name and reported through `warn`.

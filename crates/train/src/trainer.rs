@@ -387,7 +387,7 @@ impl Trainer {
                     metric,
                 });
                 state.validations_without_improvement = 0;
-                self.keep(store)?;
+                self.keep(store, state.step)?;
             } else {
                 state.validations_without_improvement += 1;
             }
@@ -416,11 +416,8 @@ impl Trainer {
     }
 
     /// Writes the parameters as they are to `best.safetensors`.
-    fn keep(&self, store: &Store) -> Result<()> {
-        Ok(sandhi_lab::write_atomic(
-            &store.path(BEST),
-            &self.params_bytes()?,
-        )?)
+    fn keep(&self, store: &Store, step: u64) -> Result<()> {
+        store.write(step, BEST, &self.params_bytes()?)
     }
 
     fn save(&self, state: &State, store: &Store) -> Result<()> {
@@ -501,7 +498,7 @@ impl Trainer {
             Weights::Best
         } else {
             self.swap()?;
-            self.keep(store)?;
+            self.keep(store, state.step)?;
             if self.average.is_some() {
                 Weights::Average
             } else {

@@ -241,6 +241,9 @@ fn check_ctc(utterance: &Utterance, speeds: &[f64]) -> Result<()> {
     Ok(())
 }
 
+/// Batches whose need of memory is predicted before a run.
+const LOOKED_AT: u64 = 2000;
+
 /// Makes the batch of any step.
 pub(crate) struct Batches {
     data: Arc<Data>,
@@ -324,11 +327,13 @@ impl Batches {
         })
     }
 
-    /// The batch of the whole run that is predicted to need the most memory.
+    /// The batch that is predicted to need the most memory, of the first [`LOOKED_AT`] of the run: some epochs, after
+    /// which the same utterances come in much the same batches.
     pub(crate) fn largest(&mut self, parameters: usize) -> Result<Need> {
         let trainer = &self.config.trainer;
         let mut largest: Option<Need> = None;
-        for index in 1..=trainer.steps * trainer.accumulate as u64 {
+        let batches = trainer.steps.saturating_mul(trainer.accumulate as u64);
+        for index in 1..=batches.min(LOOKED_AT) {
             let (mut speech, mut text) = (Extent::default(), Extent::default());
             for choice in self.plan.paired(index)? {
                 let utterance = &self.data.train[choice.utterance];
