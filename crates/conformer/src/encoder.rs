@@ -31,7 +31,7 @@ impl Conformer {
     }
 
     /// The same encoder keeping nothing but the input of each block for the backward pass, which computes the rest again,
-    /// with the same bits: less memory for a third more time.
+    /// with the same bits: less memory for the time of a second forward pass.
     #[must_use]
     pub fn recomputed(self) -> Self {
         Self {

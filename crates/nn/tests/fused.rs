@@ -237,22 +237,36 @@ fn program_refuses_what_does_not_fit() -> Result<()> {
         error.to_string().contains("expected a width of 20, got 8"),
         "{error}"
     );
-    let twice = Program::new(D, |p, x| {
-        let h = p.layer_norm(x, &layers.norm)?;
-        let z = p.linear(h, &layers.widen)?;
-        let z = p.gated_conv(z, &layers.conv)?;
-        p.linear(z, &layers.hidden)?;
-        p.residual(
-            x,
-            z,
-            1.0,
-            Dropout {
-                rate: 0.0,
-                site: "z".into(),
-            },
-        )
+    let site = || Dropout {
+        rate: 0.0,
+        site: "z".into(),
+    };
+    for read_first in [true, false] {
+        let twice = Program::new(D, |p, x| {
+            let h = p.layer_norm(x, &layers.norm)?;
+            let z = p.linear(h, &layers.widen)?;
+            let z = p.gated_conv(z, &layers.conv)?;
+            if read_first {
+                p.linear(z, &layers.hidden)?;
+            }
+            let y = p.residual(x, z, 1.0, site())?;
+            p.residual(z, y, 1.0, site())
+        });
+        assert!(twice.unwrap_err().to_string().contains("read twice"));
+    }
+    let idle = Program::new(D, |p, x| {
+        p.linear(x, &layers.widen)?;
+        p.layer_norm(x, &layers.norm)
     });
-    assert!(twice.unwrap_err().to_string().contains("read twice"));
+    assert!(idle.unwrap_err().to_string().contains("nothing reads value 1"));
+    let mut foreign = None;
+    Program::new(D, |p, x| {
+        let h = p.layer_norm(x, &layers.norm)?;
+        foreign = Some(h);
+        Ok(h)
+    })?;
+    let error = Program::new(D, |p, _| p.layer_norm(foreign.unwrap(), &layers.norm)).unwrap_err();
+    assert!(error.to_string().contains("of another"), "{error}");
     let dropped = |p: &mut sandhi_nn::fused::Builder, x| {
         p.linear_dropped(
             x,
@@ -274,6 +288,9 @@ fn program_refuses_what_does_not_fit() -> Result<()> {
         .program()?
         .run(&x, &Lengths::new(vec![3, 3]), Mode::Eval)
         .unwrap_err();
-    assert!(error.to_string().contains("expected x [B, T, 8]"), "{error}");
+    assert!(error.to_string().contains("expected x [B, T>0, 8]"), "{error}");
+    let x = Tensor::zeros((2, 0, D), DType::F32, &Device::Cpu)?;
+    let none = Lengths::new(vec![0, 0]);
+    assert!(layers.program()?.run(&x, &none, Mode::Eval).is_err());
     Ok(())
 }

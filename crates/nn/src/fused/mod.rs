@@ -57,7 +57,8 @@ pub(crate) struct Plan {
 /// # Proved by
 ///
 /// `program_equals_its_layers`, `program_gradient_equals_differences`, `program_ignores_padding`,
-/// `program_recomputed_has_the_same_bits`, `program_has_the_same_bits_for_any_thread_count`.
+/// `program_recomputed_has_the_same_bits`, `program_has_the_same_bits_for_any_thread_count`,
+/// `program_refuses_what_does_not_fit`.
 #[derive(Clone, Debug)]
 pub struct Program {
     plan: Arc<Plan>,
@@ -92,14 +93,21 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// Those of `body`.
+    /// Those of `body`; [`Error::Invalid`] if nothing reads what a layer made.
     pub fn new(width: usize, body: impl FnOnce(&mut Builder, Value) -> Result<Value>) -> Result<Self> {
-        let mut builder = Builder(Plan::default());
+        let mut builder = Builder::default();
         let input = builder.value(width);
         let output = body(&mut builder, input)?;
-        builder.0.output = output.0;
+        builder.read("output", output, None)?;
+        if let Some(idle) = builder.uses.iter().position(|&used| used == Use::None) {
+            return Err(invalid(format!(
+                "nothing reads value {idle} of width {}",
+                builder.plan.widths[idle]
+            )));
+        }
+        builder.plan.output = output.0;
         Ok(Self {
-            plan: Arc::new(builder.0),
+            plan: Arc::new(builder.plan),
         })
     }
 
@@ -115,15 +123,34 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] if shapes or dtypes disagree or a dropout rate is outside 0..1.
+    /// [`Error::Tensor`] if shapes or dtypes disagree, T is 0, or a dropout rate is outside 0..1.
     pub fn run(&self, x: &Tensor, lengths: &Lengths, mode: Mode) -> Result<Tensor> {
         Ok(op::run(&self.plan, x, lengths, mode)?)
     }
 }
 
+/// What becomes of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// Nothing, so far.
+    None,
+    /// It is read, perhaps more than once.
+    Read,
+    /// A residual sum goes into its memory: nothing else may read it.
+    Taken,
+}
+
+fn invalid(why: String) -> Error {
+    Error::Invalid { what: "program", why }
+}
+
 /// Takes down the layers of a [`Program`], each after the values it reads.
-#[derive(Debug)]
-pub struct Builder(Plan);
+#[derive(Debug, Default)]
+pub struct Builder {
+    plan: Plan,
+    /// By value.
+    uses: Vec<Use>,
+}
 
 impl Builder {
     /// [`crate::ops::layer_norm`].
@@ -133,10 +160,9 @@ impl Builder {
     /// [`Error::Invalid`] if the width of `x` is not the layer's.
     pub fn layer_norm(&mut self, x: Value, layer: &LayerNorm) -> Result<Value> {
         let (weight, bias, activation) = layer.parts();
-        self.check("layer norm", x, weight.elem_count())?;
-        self.0.kept[x.0] = true;
+        self.keep("layer norm", x, weight.elem_count())?;
         let (y, weight, bias) = (
-            self.value(self.0.widths[x.0]),
+            self.value(weight.elem_count()),
             self.param(weight),
             self.param(bias),
         );
@@ -166,16 +192,16 @@ impl Builder {
     /// [`Error::Invalid`] if the width of `x` is not the layer's, or the layer has no activation.
     pub fn linear_dropped(&mut self, x: Value, layer: &Linear, dropout: Dropout) -> Result<Value> {
         if layer.activation() == Activation::Identity {
-            let why = "expected a layer with an activation before dropout, got one without".into();
-            return Err(Error::Invalid { what: "program", why });
+            return Err(invalid(
+                "expected a layer with an activation before dropout, got one without".into(),
+            ));
         }
         self.affine(x, layer, Some(dropout))
     }
 
     fn affine(&mut self, x: Value, layer: &Linear, dropout: Option<Dropout>) -> Result<Value> {
         let (n, k) = layer.weight().dims2()?;
-        self.check("linear", x, k)?;
-        self.0.kept[x.0] = true;
+        self.keep("linear", x, k)?;
         let (y, weight, bias) = (
             self.value(n),
             self.param(layer.weight()),
@@ -199,14 +225,17 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the widths differ or another layer reads `z`.
+    /// [`Error::Invalid`] if the widths differ or another layer reads `z`, before or after.
     pub fn residual(&mut self, x: Value, z: Value, scale: f64, dropout: Dropout) -> Result<Value> {
-        self.check("residual", z, self.0.widths[x.0])?;
-        if self.0.kept[z.0] {
-            let why = "expected a branch that nothing else reads, got one that is read twice".into();
-            return Err(Error::Invalid { what: "program", why });
+        let width = self.read("residual", x, None)?;
+        if self.uses.get(z.0) == Some(&Use::Read) {
+            return Err(invalid(
+                "residual: expected a branch that nothing else reads, got one that is read twice".into(),
+            ));
         }
-        let (y, dropout) = (self.value(self.0.widths[x.0]), self.dropout(dropout));
+        self.read("residual", z, Some(width))?;
+        self.uses[z.0] = Use::Taken;
+        let (y, dropout) = (self.value(width), self.dropout(dropout));
         self.push(Layer::Residual(rows::Residual {
             x: x.0,
             z: z.0,
@@ -224,8 +253,8 @@ impl Builder {
     pub fn attention(&mut self, x: Value, layer: &Attention) -> Result<Value> {
         let parts = layer.parts();
         let qkv = self.linear(x, parts.packed)?;
-        self.0.kept[qkv.0] = true;
-        let d = self.0.widths[qkv.0] / 3;
+        let d = parts.output.weight().dims2()?.1;
+        self.keep("attention", qkv, 3 * d)?;
         let (y, position, biases) = (
             self.value(d),
             self.param(parts.position.weight()),
@@ -250,8 +279,7 @@ impl Builder {
     pub fn gated_conv(&mut self, x: Value, layer: &GatedConv) -> Result<Value> {
         let (weight, bias) = layer.parts();
         let c = bias.elem_count();
-        self.check("gated convolution", x, 2 * c)?;
-        self.0.kept[x.0] = true;
+        self.keep("gated convolution", x, 2 * c)?;
         let (y, weight, bias) = (self.value(c), self.param(weight), self.param(bias));
         self.push(Layer::Conv(time::Conv {
             x: x.0,
@@ -262,33 +290,54 @@ impl Builder {
     }
 
     fn value(&mut self, width: usize) -> Value {
-        self.0.widths.push(width);
-        self.0.kept.push(false);
-        Value(self.0.widths.len() - 1)
+        self.plan.widths.push(width);
+        self.plan.kept.push(false);
+        self.uses.push(Use::None);
+        Value(self.uses.len() - 1)
     }
 
     fn param(&mut self, tensor: &Tensor) -> usize {
-        self.0.params.push(tensor.clone());
-        self.0.params.len() - 1
+        self.plan.params.push(tensor.clone());
+        self.plan.params.len() - 1
     }
 
     fn dropout(&mut self, dropout: Dropout) -> usize {
-        self.0.dropouts.push(dropout);
-        self.0.dropouts.len() - 1
+        self.plan.dropouts.push(dropout);
+        self.plan.dropouts.len() - 1
     }
 
     fn push(&mut self, layer: Layer) -> Result<Value> {
         let y = Value(layer.output());
-        self.0.layers.push(layer);
+        self.plan.layers.push(layer);
         Ok(y)
     }
 
-    fn check(&self, layer: &str, x: Value, expected: usize) -> Result<()> {
-        let got = self.0.widths[x.0];
-        if got == expected {
-            return Ok(());
+    /// Marks a value as read, forward alone, and returns its width, which must be the expected one if there is one.
+    fn read(&mut self, layer: &str, x: Value, expected: Option<usize>) -> Result<usize> {
+        let (Some(&got), Some(used)) = (self.plan.widths.get(x.0), self.uses.get_mut(x.0)) else {
+            return Err(invalid(format!(
+                "{layer}: expected a value of this program, got one of another"
+            )));
+        };
+        if *used == Use::Taken {
+            let why = "a residual branch is read twice: its sum lies where it was";
+            return Err(invalid(format!("{layer}: {why}")));
         }
-        let why = format!("{layer}: expected a width of {expected}, got {got}");
-        Err(Error::Invalid { what: "program", why })
+        if let Some(expected) = expected
+            && expected != got
+        {
+            return Err(invalid(format!(
+                "{layer}: expected a width of {expected}, got {got}"
+            )));
+        }
+        *used = Use::Read;
+        Ok(got)
+    }
+
+    /// Marks a value as read, forward and backward.
+    fn keep(&mut self, layer: &str, x: Value, expected: usize) -> Result<()> {
+        self.read(layer, x, Some(expected))?;
+        self.plan.kept[x.0] = true;
+        Ok(())
     }
 }

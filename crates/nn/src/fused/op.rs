@@ -24,9 +24,9 @@ use crate::sums::sum_in_order;
 
 pub(super) fn run(plan: &Arc<Plan>, x: &Tensor, lengths: &Lengths, mode: Mode) -> Result<Tensor> {
     let (b, t, d) = x.dims3()?;
-    if d != plan.widths[0] || lengths.len() != b || lengths.max() > t {
+    if d != plan.widths[0] || t == 0 || lengths.len() != b || lengths.max() > t {
         bail!(
-            "program: expected x [B, T, {}] and B lengths up to T, got {:?} and {:?}",
+            "program: expected x [B, T>0, {}] and B lengths up to T, got {:?} and {:?}",
             plan.widths[0],
             x.dims(),
             lengths.as_slice()
