@@ -56,7 +56,7 @@ impl<'a> Ctc<'a> {
     }
 
     /// The states a path may end in: the last blank and the last label.
-    fn last(self) -> std::ops::Range<usize> {
+    pub(crate) fn last(self) -> std::ops::Range<usize> {
         let states = self.states();
         states.saturating_sub(2)..states
     }

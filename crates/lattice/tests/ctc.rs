@@ -149,3 +149,42 @@ fn ctc_nan_comes_out() {
             .is_nan()
     );
 }
+
+#[test]
+fn ctc_n_best_paths_equal_brute_force() {
+    every_lattice(|frames, labels| {
+        let mut all = strings(frames, labels);
+        all.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+        for n in [0, 1, 3, 1000] {
+            let ctc = Ctc::new(frames, labels);
+            let found = ctc.n_best_paths(n, |t, s| log_p(t, symbol(labels, s)));
+            assert_eq!(found.len(), n.min(all.len()), "{frames} {labels:?}");
+            for ((states, score), expected) in found.iter().zip(&all) {
+                let read: Vec<u32> = states.iter().map(|&state| symbol(labels, state)).collect();
+                assert_eq!(&read, expected);
+                close(*score, weight(expected));
+            }
+        }
+    });
+}
+
+#[test]
+fn ctc_n_best_paths_of_ties_go_on_earliest() {
+    let paths = Ctc::new(3, &[1]).n_best_paths(10, |_, _| -1.0);
+    let states: Vec<&[usize]> = paths.iter().map(|(states, _)| states.as_slice()).collect();
+    assert_eq!(
+        states,
+        [[1, 2, 2], [1, 1, 2], [1, 1, 1], [0, 1, 2], [0, 1, 1], [0, 0, 1]]
+    );
+}
+
+#[test]
+fn ctc_n_best_paths_leave_out_the_impossible() {
+    // The label can be read at frame 1 only.
+    let score = |t: usize, state: usize| match (t, state) {
+        (0 | 2, 1) => f64::NEG_INFINITY,
+        _ => -0.5,
+    };
+    assert_eq!(Ctc::new(3, &[1]).n_best_paths(5, score), [(vec![0, 1, 2], -1.5)]);
+    assert!(Ctc::new(1, &[1, 1]).n_best_paths(5, score).is_empty());
+}

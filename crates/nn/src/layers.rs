@@ -3,7 +3,7 @@
 use candle_core::{Module, Result as TensorResult, Tensor};
 use sandhi_core::{Error, Lengths, Result};
 
-use crate::ops::{self, Activation};
+use crate::ops::{self, Activation, AttentionContext};
 use crate::{Init, Params};
 
 /// An affine map of the last dimension, optionally followed by an activation.
@@ -200,6 +200,7 @@ impl Module for Lstm {
 /// The parts of [`Attention`].
 pub(crate) struct AttentionParts<'a> {
     pub(crate) heads: usize,
+    pub(crate) context: AttentionContext,
     pub(crate) packed: &'a Linear,
     pub(crate) position: &'a Linear,
     pub(crate) biases: &'a Tensor,
@@ -210,6 +211,7 @@ pub(crate) struct AttentionParts<'a> {
 #[derive(Clone, Debug)]
 pub struct Attention {
     heads: usize,
+    context: AttentionContext,
     dim: usize,
     packed: Linear,
     position: Linear,
@@ -233,6 +235,7 @@ impl Attention {
         }
         Ok(Self {
             heads,
+            context: AttentionContext::Full,
             dim,
             packed: Linear::new(dim, 3 * dim, &params.scope("qkv"))?,
             position: Linear::without_bias(dim, dim, &params.scope("position"))?,
@@ -241,9 +244,21 @@ impl Attention {
         })
     }
 
+    /// The same layer when each frame sees no more than this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if chunks have no frames.
+    pub fn within(mut self, context: AttentionContext) -> Result<Self> {
+        context.check()?;
+        self.context = context;
+        Ok(self)
+    }
+
     pub(crate) fn parts(&self) -> AttentionParts<'_> {
         AttentionParts {
             heads: self.heads,
+            context: self.context,
             packed: &self.packed,
             position: &self.position,
             biases: &self.biases,
@@ -260,7 +275,8 @@ impl Attention {
         let (_, t, _) = x.dims3()?;
         let offsets = crate::position::sinusoids(t, self.dim, x.dtype(), x.device())?;
         let (qkv, positions) = (self.packed.forward(x)?, self.position.forward(&offsets)?);
-        let mixed = ops::attention(&qkv, &positions, &self.biases, self.heads, lengths)?;
+        let (heads, context) = (self.heads, self.context);
+        let mixed = ops::attention(&qkv, &positions, &self.biases, heads, context, lengths)?;
         Ok(self.output.forward(&mixed)?)
     }
 }

@@ -13,5 +13,5 @@ mod sums;
 
 pub use layers::{Attention, Conv2d, Embedding, GatedConv, LayerNorm, Linear, Lstm};
 pub use mode::Mode;
-pub use ops::Activation;
+pub use ops::{Activation, AttentionContext};
 pub use params::{Init, Params};

@@ -5,7 +5,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use sandhi_core::{Lengths, Result};
-use sandhi_nn::ops::{self, Activation};
+use sandhi_nn::ops::{self, Activation, AttentionContext};
 use sandhi_nn::position::sinusoids;
 use sandhi_testkit::{Tolerance, assert_close, uniform};
 
@@ -75,7 +75,12 @@ fn layer_norm_equals_plain_composition() -> Result<()> {
 }
 
 /// The formula of the documentation, cell by cell.
-fn attention_by_formula(inputs: &[Tensor], heads: usize, lengths: &[usize]) -> Result<Tensor> {
+fn attention_by_formula(
+    inputs: &[Tensor],
+    heads: usize,
+    sees: impl Fn(usize, usize) -> bool,
+    lengths: &[usize],
+) -> Result<Tensor> {
     let qkv = inputs[0].to_vec3::<f64>()?;
     let (r, uv) = (inputs[1].to_vec2::<f64>()?, inputs[2].to_vec2::<f64>()?);
     let (t, d) = (qkv[0].len(), uv[0].len());
@@ -92,9 +97,10 @@ fn attention_by_formula(inputs: &[Tensor], heads: usize, lengths: &[usize]) -> R
                     };
                     ((c0..c0 + width).map(term).sum::<f64>() / (width as f64).sqrt()).exp()
                 };
-                let total: f64 = (0..n).map(score).sum();
+                let seen = || (0..n).filter(|&j| sees(i, j));
+                let total: f64 = seen().map(score).sum();
                 for c in c0..c0 + width {
-                    y[b][i][c] = (0..n).map(|j| score(j) / total * qkv[b][j][2 * d + c]).sum();
+                    y[b][i][c] = seen().map(|j| score(j) / total * qkv[b][j][2 * d + c]).sum();
                 }
             }
         }
@@ -102,17 +108,66 @@ fn attention_by_formula(inputs: &[Tensor], heads: usize, lengths: &[usize]) -> R
     Ok(Tensor::new(y, &Device::Cpu)?)
 }
 
+/// Contexts, and whether frame i sees frame j in each, said another way.
+type Sees = fn(usize, usize) -> bool;
+const CONTEXTS: [(AttentionContext, Sees); 5] = [
+    (AttentionContext::Full, |_, _| true),
+    (AttentionContext::CAUSAL, |i, j| j <= i),
+    (
+        AttentionContext::Chunked {
+            size: 3,
+            left: Some(2),
+            right: 0,
+        },
+        |i, j| j / 3 == i / 3 || (j < i && i / 3 * 3 - j <= 2),
+    ),
+    (
+        AttentionContext::Chunked {
+            size: 2,
+            left: None,
+            right: 1,
+        },
+        |i, j| j / 2 <= i / 2 || j == i / 2 * 2 + 2,
+    ),
+    (
+        AttentionContext::Chunked {
+            size: 1,
+            left: Some(1),
+            right: 2,
+        },
+        |i, j| j + 1 >= i && j <= i + 2,
+    ),
+];
+
 #[test]
 fn attention_equals_plain_composition() -> Result<()> {
     let lengths = [6, 3, 1];
     let inputs = [draw(7, &[3, 6, 24])?, draw(8, &[11, 8])?, draw(9, &[2, 8])?];
-    let plain = attention_by_formula(&inputs, 2, &lengths)?;
-    let lengths = Lengths::new(lengths.to_vec());
-    both(
-        &inputs,
-        |x| Ok(ops::attention(&x[0], &x[1], &x[2], 2, &lengths)?),
-        &plain,
-    )
+    for (context, sees) in CONTEXTS {
+        let plain = attention_by_formula(&inputs, 2, sees, &lengths)?;
+        let lengths = Lengths::new(lengths.to_vec());
+        let attention = |x: &[Tensor]| Ok(ops::attention(&x[0], &x[1], &x[2], 2, context, &lengths)?);
+        both(&inputs, attention, &plain)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn attention_over_many_frames_equals_plain_composition() -> Result<()> {
+    // More frames than are computed at once.
+    let t = 300;
+    let inputs = [
+        draw(7, &[2, t, 12])?,
+        draw(8, &[2 * t - 1, 4])?,
+        draw(9, &[2, 4])?,
+    ];
+    for (context, sees) in CONTEXTS {
+        let plain = attention_by_formula(&inputs, 2, sees, &[t, 140])?;
+        let lengths = Lengths::new(vec![t, 140]);
+        let attention = |x: &[Tensor]| Ok(ops::attention(&x[0], &x[1], &x[2], 2, context, &lengths)?);
+        both(&inputs, attention, &plain)?;
+    }
+    Ok(())
 }
 
 #[test]

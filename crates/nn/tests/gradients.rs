@@ -4,7 +4,7 @@
 
 use candle_core::Tensor;
 use sandhi_core::{Lengths, Result};
-use sandhi_nn::ops::{self, Activation};
+use sandhi_nn::ops::{self, Activation, AttentionContext};
 use sandhi_testkit::{Tolerance, check_gradient, uniform};
 
 const ACTIVATIONS: [Activation; 2] = [Activation::Identity, Activation::Silu];
@@ -51,8 +51,16 @@ fn layer_norm_gradient_equals_differences() -> Result<()> {
 fn attention_gradient_equals_differences() -> Result<()> {
     let lengths = Lengths::new(vec![4, 2, 0, 1]);
     let inputs = [draw(7, &[4, 4, 12])?, draw(8, &[7, 4])?, draw(9, &[2, 4])?];
-    let f = |x: &[Tensor]| Ok(ops::attention(&x[0], &x[1], &x[2], 2, &lengths)?);
-    check_gradient(&inputs, f, Tolerance::GRADIENT)
+    let chunked = AttentionContext::Chunked {
+        size: 2,
+        left: Some(1),
+        right: 1,
+    };
+    for context in [AttentionContext::Full, AttentionContext::CAUSAL, chunked] {
+        let f = |x: &[Tensor]| Ok(ops::attention(&x[0], &x[1], &x[2], 2, context, &lengths)?);
+        check_gradient(&inputs, f, Tolerance::GRADIENT)?;
+    }
+    Ok(())
 }
 
 #[test]

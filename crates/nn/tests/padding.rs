@@ -4,7 +4,7 @@
 
 use candle_core::{Tensor, Var};
 use sandhi_core::{Lengths, Result};
-use sandhi_nn::ops;
+use sandhi_nn::ops::{self, AttentionContext};
 use sandhi_testkit::{Tolerance, assert_close, poison_padding, uniform};
 
 const POISONS: [f64; 3] = [f64::NAN, f64::INFINITY, 1e30];
@@ -60,8 +60,40 @@ fn ignores_padding(
 #[test]
 fn attention_ignores_padding() -> Result<()> {
     let inputs = [draw(1, &[4, 5, 12])?, draw(2, &[9, 4])?, draw(3, &[2, 4])?];
-    let f = |x: &[Tensor], lengths: &Lengths| Ok(ops::attention(&x[0], &x[1], &x[2], 2, lengths)?);
-    ignores_padding(&inputs, &Lengths::new(vec![5, 3, 0, 1]), f)
+    for context in [AttentionContext::Full, AttentionContext::CAUSAL] {
+        let f =
+            |x: &[Tensor], lengths: &Lengths| Ok(ops::attention(&x[0], &x[1], &x[2], 2, context, lengths)?);
+        ignores_padding(&inputs, &Lengths::new(vec![5, 3, 0, 1]), f)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn attention_does_not_depend_on_what_it_may_not_see() -> Result<()> {
+    let (t, d) = (200, 4);
+    let context = AttentionContext::Chunked {
+        size: 8,
+        left: Some(16),
+        right: 3,
+    };
+    let lengths = Lengths::new(vec![t]);
+    let (positions, biases) = (draw(2, &[2 * t - 1, d])?, draw(3, &[2, d])?);
+    let run = |x: &Tensor| ops::attention(x, &positions, &biases, 2, context, &lengths);
+    let (x, other) = (draw(1, &[1, t, 3 * d])?, draw(4, &[1, t, 3 * d])?);
+    let y = run(&x)?.to_vec3::<f64>()?;
+    for i in [0, 7, 8, 100, 130, 199] {
+        // All that frame i does not see is something else; what it sees is the same.
+        let seen = context.visible(i, t);
+        let (before, after) = (
+            other.narrow(1, 0, seen.start)?,
+            other.narrow(1, seen.end, t - seen.end)?,
+        );
+        let mixed = Tensor::cat(&[&before, &x.narrow(1, seen.start, seen.len())?, &after], 1)?;
+        let changed = run(&mixed)?.to_vec3::<f64>()?;
+        assert_eq!(changed[0][i], y[0][i], "frame {i}");
+        assert_ne!(changed, y);
+    }
+    Ok(())
 }
 
 #[test]
@@ -108,7 +140,7 @@ fn operations_give_the_same_bits_on_one_thread_and_many() -> Result<()> {
     let run = || -> Result<Vec<f32>> {
         let vars: Vec<Var> = single.iter().map(Var::from_tensor).collect::<Result<_, _>>()?;
         let lengths = Lengths::new(vec![70, 3, 50, 7, 70, 20, 1, 33, 60]);
-        let y = ops::attention(&vars[0], &vars[1], &vars[2], 4, &lengths)?;
+        let y = ops::attention(&vars[0], &vars[1], &vars[2], 4, AttentionContext::Full, &lengths)?;
         let w = Tensor::ones((16, 16), candle_core::DType::F32, &candle_core::Device::Cpu)?;
         let y = ops::linear(&y, &w, &w.get(0)?, ops::Activation::Silu)?;
         let grads = y.sqr()?.sum_all()?.backward()?;

@@ -7,11 +7,11 @@
 //! cargo bench -p sandhi-transducer -- ctc              CTC, beside the recursion over semirings that is its oracle
 //! ```
 //!
-//! A group of `growth` lets one extent grow and holds the others at 2 utterances, 200 frames, 40 labels and a vocabulary
-//! of 256; 1500 frames of 40 ms are a minute of speech. The rate (elements are logits) should stay level but for the step
-//! where a gradient is larger than what the allocator keeps between calls: beyond it, every call pays for fresh pages.
-//! Calls come from a thread of the pool, as in training. `cargo xtask bench transducer` times the loss beside other
-//! implementations.
+//! `shapes` has the loss of slices with the gradient in a buffer that is kept, and of candle tensors. A group of `growth`
+//! lets one extent grow and holds the others at 2 utterances, 200 frames, 40 labels and a vocabulary of 256, of slices;
+//! 1500 frames of 40 ms are a minute of speech. The rate (elements are logits) should stay level but for the step where the
+//! logits outgrow the last cache. Calls come from a thread of the pool, as in training. `cargo xtask bench transducer`
+//! times the loss beside other implementations.
 #![allow(missing_docs, clippy::unwrap_used)] // Criterion's macros make functions without documentation.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ use criterion::{
 use rayon::{ThreadPool, prelude::*};
 use sandhi_core::{Labels, Lengths, Padded};
 use sandhi_lattice::Ctc;
-use sandhi_transducer::{CtcScores, Normalize, arc_scores, ctc_loss, transducer_loss};
+use sandhi_transducer::{CtcScores, HostLoss, Normalize, arc_scores, ctc_loss, transducer_loss};
 
 /// Utterances, frames, labels, vocabulary.
 type Shape = [usize; 4];
@@ -70,6 +70,16 @@ impl Batch {
         }
     }
 
+    /// The loss of slices, the logits, and room for their gradient.
+    fn host(&self) -> (HostLoss, Vec<f32>, Vec<f32>) {
+        let (batch, frames, columns, vocabulary) = self.logits.dims4().unwrap();
+        let shape = [batch, frames, columns, vocabulary];
+        let loss = HostLoss::new(shape, &self.labels, &self.frames).unwrap();
+        let logits = self.logits.flatten_all().unwrap().to_vec1().unwrap();
+        let gradient = vec![0.0; logits.len()];
+        (loss, logits, gradient)
+    }
+
     /// Losses and the gradient of the logits.
     fn loss(&self) -> (Tensor, Tensor) {
         let arcs = arc_scores(&self.logits, &self.labels, &self.frames, Normalize::Softmax).unwrap();
@@ -99,24 +109,47 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
     group
 }
 
-fn time(group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId, shape: Shape, pool: &ThreadPool) {
+#[derive(Clone, Copy)]
+enum From {
+    /// Slices, the gradient in a buffer that is kept.
+    Slices,
+    /// Candle tensors.
+    Tensors,
+}
+
+fn time(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    id: BenchmarkId,
+    shape: Shape,
+    pool: &ThreadPool,
+    from: From,
+) {
     let [batch, frames, labels, vocabulary] = shape;
     let logits = batch * frames * (labels + 1) * vocabulary;
     group.throughput(Throughput::Elements(logits as u64));
     // Made only if it is asked for, and freed before the next.
     group.bench_function(id, |bencher| {
         let batch = Batch::new(shape);
-        // The results of a call are freed before the next, which then finds their pages warm.
-        pool.install(|| bencher.iter(|| batch.loss()));
+        match from {
+            From::Slices => {
+                let (loss, logits, mut gradient) = batch.host();
+                drop(batch);
+                pool.install(|| bencher.iter(|| loss.with_gradient(&logits, &mut gradient).unwrap()));
+            }
+            From::Tensors => pool.install(|| bencher.iter(|| batch.loss())),
+        }
     });
 }
 
 fn shapes(criterion: &mut Criterion) {
     for threads in [1, 2] {
         let pool = pool(threads);
-        let mut group = group(criterion, &format!("shapes/threads={threads}"));
-        for shape in SHAPES {
-            time(&mut group, BenchmarkId::from_parameter(name(shape)), shape, &pool);
+        for (what, from) in [("slices", From::Slices), ("tensors", From::Tensors)] {
+            let mut group = group(criterion, &format!("shapes/{what}/threads={threads}"));
+            for shape in SHAPES {
+                let id = BenchmarkId::from_parameter(name(shape));
+                time(&mut group, id, shape, &pool, from);
+            }
         }
     }
 }
@@ -134,7 +167,8 @@ fn growth(criterion: &mut Criterion) {
         for &extent in extents {
             let mut shape = MIDDLE;
             shape[axis] = extent;
-            time(&mut group, BenchmarkId::from_parameter(extent), shape, &pool);
+            let id = BenchmarkId::from_parameter(extent);
+            time(&mut group, id, shape, &pool, From::Slices);
         }
     }
 }

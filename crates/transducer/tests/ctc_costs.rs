@@ -166,6 +166,34 @@ fn ctc_viterbi_equals_brute_force() {
 }
 
 #[test]
+fn ctc_n_best_alignments_equal_brute_force() {
+    let scores = scores(&logits(f64::NAN));
+    let loss = values(&scores.loss().unwrap());
+    for (b, found) in scores.n_best_alignments(4).unwrap().into_iter().enumerate() {
+        let mut all = alignments(b);
+        all.sort_by(|a, b| b.p.total_cmp(&a.p));
+        assert_eq!(found.len(), all.len().min(4));
+        for (found, expected) in found.iter().zip(&all) {
+            let first = |u: usize| expected.reads.iter().position(|read| *read == Some(u)).unwrap();
+            let frames: Vec<usize> = (0..labels().rows()[b].len()).map(first).collect();
+            assert_eq!(found.frames, frames);
+            close(found.score, expected.p.ln() - loss[b], 1e-12);
+        }
+    }
+    assert!(scores.n_best_alignments(0).unwrap().iter().all(Vec::is_empty));
+}
+
+#[test]
+fn ctc_viterbi_is_the_first_of_the_n_best() {
+    // Ties everywhere, and none.
+    for logits in [logits(0.0).zeros_like().unwrap(), logits(0.0)] {
+        let scores = scores(&logits);
+        let best = scores.n_best_alignments(1).unwrap().concat();
+        assert_eq!(scores.viterbi().unwrap(), best);
+    }
+}
+
+#[test]
 fn ctc_costs_refuse_what_does_not_fit() {
     let scores = scores(&logits(0.0));
     let wrong = Tensor::zeros((5, 6, 2), DType::F64, &Device::Cpu).unwrap();
@@ -182,6 +210,7 @@ fn ctc_costs_refuse_what_does_not_fit() {
     let scores = CtcScores::new(&short, &labels()).unwrap();
     for error in [
         scores.viterbi().unwrap_err(),
+        scores.n_best_alignments(2).unwrap_err(),
         scores.label_posteriors().unwrap_err(),
         scores.loss().unwrap_err(),
     ] {

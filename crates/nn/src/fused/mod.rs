@@ -260,13 +260,14 @@ impl Builder {
             self.param(parts.position.weight()),
             self.param(parts.biases),
         );
-        let (heads, qkv) = (parts.heads, qkv.0);
+        let (heads, context, qkv) = (parts.heads, parts.context, qkv.0);
         let mixed = self.push(Layer::Attention(time::Attention {
             qkv,
             y: y.0,
             position,
             biases,
             heads,
+            context,
         }))?;
         self.linear(mixed, parts.output)
     }

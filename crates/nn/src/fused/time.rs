@@ -2,8 +2,8 @@
 
 use super::layer::{Context, Parts, State, so_far};
 use super::tile::{Segment, Tile};
-use crate::ops::attention::Utterance;
-use crate::ops::gated_conv;
+use crate::ops::attention_core::Utterance;
+use crate::ops::{AttentionContext, gated_conv};
 use crate::real::Real;
 
 /// The attention core; the projections around it are layers of their own.
@@ -15,6 +15,7 @@ pub(crate) struct Attention {
     pub(crate) position: usize,
     pub(crate) biases: usize,
     pub(crate) heads: usize,
+    pub(crate) context: AttentionContext,
 }
 
 impl Attention {
@@ -34,6 +35,7 @@ impl Attention {
             t: cx.frames,
             d,
             width: d / self.heads,
+            context: self.context,
         }
     }
 
@@ -76,7 +78,7 @@ impl Attention {
                 let dqkv = &mut dqkv[s.start * 3 * d..][..s.frames * 3 * d];
                 let g = &g[s.start * d..][..s.frames * d];
                 self.utterance(cx, at, qkv, s)
-                    .backward(weights, g, dqkv, &mut shared);
+                    .backward(self.heads, weights, g, dqkv, &mut shared);
             }
         }
         grads[self.qkv] = dqkv;

@@ -3,7 +3,9 @@
 //! They take contiguous CPU tensors in f32 or f64. What the backward pass needs from the forward pass is kept inside
 //! the operation, which lives exactly as long as the graph.
 
-pub(crate) mod attention;
+mod attention;
+pub(crate) mod attention_context;
+pub(crate) mod attention_core;
 mod conv2d;
 pub(crate) mod dropout;
 mod embedding;
@@ -19,6 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::real::Real;
 
 pub use attention::attention;
+pub use attention_context::AttentionContext;
 pub use conv2d::{conv2d, conv2d_output};
 pub use dropout::{add_dropped, dropout};
 pub use embedding::embedding;

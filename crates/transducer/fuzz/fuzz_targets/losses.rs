@@ -87,5 +87,6 @@ fn run(input: &Input) -> Result<(), Error> {
     let ctc = CtcScores::new(&Padded::new(rows, longest)?, &labels)?;
     let _ = ctc.loss();
     let _ = ctc.viterbi();
+    let _ = ctc.n_best_alignments(3);
     Ok(())
 }
