@@ -1,6 +1,6 @@
 //! Processes side by side: each with its share of the cores and a line of its own to show its progress on.
 
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Seek, Write};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sandhi_lab::{INTERRUPTED, ProgressLine};
+use tempfile::NamedTempFile;
 
 /// A process to be.
 pub(crate) struct Job {
@@ -23,28 +24,76 @@ pub(crate) enum Event {
     Ended(usize, ExitStatus, Duration),
 }
 
-/// How many of `jobs` run at a time, and with how many threads each: several small trainings use the cores better than
-/// one after another with all of them, and the numbers do not depend on it.
-pub(crate) fn shares(asked: Option<usize>, jobs: usize, cores: usize) -> (usize, usize) {
-    let at_a_time = asked.unwrap_or(cores).clamp(1, jobs.max(1));
-    (at_a_time, (cores / at_a_time).max(1))
+/// How the cores are divided: several small trainings use them better than one after another with all of them, and the
+/// numbers do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// How many run at a time.
+    pub(crate) at_a_time: usize,
+    cores: usize,
 }
 
-/// Runs all jobs, some at a time, and tells what becomes of each. After one was interrupted, or this process was told to
-/// stop, no other is started. Returns whether that was so.
+impl Shares {
+    pub(crate) fn new(asked: Option<usize>, jobs: usize, cores: usize) -> Self {
+        let at_a_time = asked.unwrap_or(cores).clamp(1, jobs.max(1));
+        Self { at_a_time, cores }
+    }
+
+    /// Threads for each of so many that run.
+    fn threads(self, running: usize) -> usize {
+        (self.cores / running.max(1)).max(1)
+    }
+}
+
+/// A file that tells all processes with how many threads to work.
+struct Told {
+    file: NamedTempFile,
+    threads: usize,
+}
+
+impl Told {
+    fn start(threads: usize) -> anyhow::Result<Self> {
+        let file = NamedTempFile::new().context("cannot make a temporary file")?;
+        let mut told = Self { file, threads: 0 };
+        told.grow(threads)?;
+        Ok(told)
+    }
+
+    fn grow(&mut self, threads: usize) -> anyhow::Result<()> {
+        if threads > self.threads {
+            self.threads = threads;
+            // Over what was there and in one go: a reader sees either number.
+            let file = self.file.as_file_mut();
+            file.rewind()?;
+            file.write_all(format!("{threads}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs all jobs, some at a time, and tells what becomes of each. When none is left to start, those that run get the cores
+/// of those that have ended. After one was interrupted, or this process was told to stop, no other is started. Returns
+/// whether that was so.
 pub(crate) fn run(
     mut jobs: Vec<Job>,
-    (at_a_time, threads): (usize, usize),
+    shares: Shares,
     screen: &Screen,
     mut tell: impl FnMut(Event) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
     let signals = Signals::listen()?;
     let mut running: Vec<Running> = Vec::new();
     let (mut next, mut interrupted) = (0, false);
+    let mut told = Told::start(shares.threads(shares.at_a_time))?;
     while !running.is_empty() || (next < jobs.len() && !interrupted) {
-        while running.len() < at_a_time && next < jobs.len() && !interrupted {
+        while running.len() < shares.at_a_time && next < jobs.len() && !interrupted {
             tell(Event::Started(next))?;
-            running.push(Running::start(next, &mut jobs[next], threads, screen)?);
+            running.push(Running::start(
+                next,
+                &mut jobs[next],
+                shares.cores,
+                &told,
+                screen,
+            )?);
             next += 1;
         }
         let mut still = Vec::with_capacity(running.len());
@@ -71,6 +120,9 @@ pub(crate) fn run(
         }
         running = still;
         interrupted |= signals.stop();
+        if next == jobs.len() {
+            told.grow(shares.threads(running.len()))?;
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(interrupted)
@@ -85,10 +137,17 @@ struct Running {
 }
 
 impl Running {
-    fn start(index: usize, job: &mut Job, threads: usize, screen: &Screen) -> anyhow::Result<Self> {
+    fn start(
+        index: usize,
+        job: &mut Job,
+        cores: usize,
+        told: &Told,
+        screen: &Screen,
+    ) -> anyhow::Result<Self> {
         // Whoever has set a number of threads means it for each process.
         if std::env::var_os("RAYON_NUM_THREADS").is_none() {
-            job.command.env("RAYON_NUM_THREADS", threads.to_string());
+            job.command.env("RAYON_NUM_THREADS", cores.to_string());
+            job.command.arg("--threads").arg(told.file.path());
         }
         if screen.shared {
             job.command.stderr(Stdio::piped());
@@ -208,7 +267,7 @@ mod tests {
         let mut events = Vec::new();
         let stopped = run(
             scripts.iter().map(|script| shell(script)).collect(),
-            (at_a_time, 1),
+            Shares { at_a_time, cores: 2 },
             &Screen::new(at_a_time),
             |event| {
                 events.push(match event {
@@ -248,6 +307,10 @@ mod tests {
 
     #[test]
     fn jobs_share_the_cores() {
+        let shares = |asked, jobs, cores| {
+            let shares = Shares::new(asked, jobs, cores);
+            (shares.at_a_time, shares.threads(shares.at_a_time))
+        };
         assert_eq!(shares(None, 4, 2), (2, 1));
         assert_eq!(shares(None, 1, 2), (1, 2));
         assert_eq!(shares(None, 4, 16), (4, 4));
@@ -257,9 +320,15 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_told_their_threads() {
+    fn jobs_get_the_cores_of_those_that_ended() {
         if std::env::var_os("RAYON_NUM_THREADS").is_none() {
-            assert_eq!(events(&["test $RAYON_NUM_THREADS = 1"], 1).1, ["+0", "-0:0"]);
+            let alone = "test $RAYON_NUM_THREADS = 2 && test $(cat $1) = 2";
+            assert_eq!(events(&[alone], 1).1, ["+0", "-0:0"]);
+            // Each of two has one thread, until one of them has ended.
+            let short = "test $(cat $1) = 1 && sleep 0.3";
+            let long = "test $(cat $1) = 1 || exit 2; \
+                        for i in $(seq 600); do test $(cat $1) = 2 && exit 0; sleep 0.05; done; exit 1";
+            assert_eq!(events(&[short, long], 2).1, ["+0", "+1", "-0:0", "-1:0"]);
         }
     }
 }

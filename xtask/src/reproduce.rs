@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use sandhi_lab::report::Report;
 use sandhi_lab::{INTERRUPTED, Identity, Plan, Scale, Status, format_duration, write_atomic};
 
-use crate::jobs::{self, Event, Job, Screen};
+use crate::jobs::{self, Event, Job, Screen, Shares};
 use crate::paper;
 use crate::status::state;
 
@@ -160,8 +160,8 @@ fn carry_out(root: &Path, binary: &Path, options: &Options) -> anyhow::Result<Ex
 
     let to_make: Vec<&Planned<'_>> = runs.iter().filter(|run| !run.reuse).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let shares = jobs::shares(options.jobs.map(usize::from), to_make.len(), cores);
-    let screen = Screen::new(shares.0);
+    let shares = Shares::new(options.jobs.map(usize::from), to_make.len(), cores);
+    let screen = Screen::new(shares.at_a_time);
     for run in runs.iter().filter(|run| run.reuse) {
         screen.say(&format!("{}: reused", run.name()))?;
     }

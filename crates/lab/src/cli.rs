@@ -1,5 +1,5 @@
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::Context;
@@ -43,7 +43,20 @@ pub enum Command {
         /// Try what needs the most memory first, and say what was predicted and what it took
         #[arg(long)]
         check_memory: bool,
+        /// A file with the number of threads that may work; more do when it grows [default: all]
+        #[arg(long, value_name = "FILE")]
+        threads: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// The file with the number of threads that may work, if the command line names one.
+    pub fn threads(&self) -> Option<&Path> {
+        match self {
+            Self::Run { threads, .. } => threads.as_deref(),
+            Self::Plan { .. } => None,
+        }
+    }
 }
 
 /// Where an experiment is carried out, and with what changes.
@@ -118,6 +131,8 @@ pub fn execute<E: Experiment>(command: Command) -> anyhow::Result<()> {
             runs,
             fresh,
             check_memory,
+            // Whoever starts the threads has asked for it.
+            threads: _,
         } => {
             let setting = place.setting::<E>()?;
             let arms = E::arms(&setting)?;

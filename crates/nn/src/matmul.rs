@@ -134,19 +134,43 @@ impl<T: Real> Packed<T> {
                     to[used..].fill(T::ZERO);
                 }
             } else {
-                // A column of b is adjacent: sixteen at a time, so that whole cache lines are written.
+                // Columns of b are adjacent.
                 for (group, columns) in (from..from + used).step_by(STEP).enumerate() {
                     let count = STEP.min(from + used - columns);
-                    for (i, to) in panel.chunks_exact_mut(width).enumerate() {
-                        let to = &mut to[group * STEP..][..STEP];
-                        for (j, to) in to[..count].iter_mut().enumerate() {
-                            *to = b.data[i * b.row + (columns + j) * b.column];
-                        }
-                        to[count..].fill(T::ZERO);
-                    }
+                    let columns = &b.data[columns * b.column..];
+                    transpose(&mut panel[group * STEP..], width, columns, b.column, count, k);
                 }
             }
         }
+    }
+}
+
+/// Up to sixteen columns, each adjacent, one every `stride`, to rows of sixteen, one every `width`; what is missing is 0.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "iterators over both sides take twice the time"
+)]
+fn transpose<T: Real>(to: &mut [T], width: usize, columns: &[T], stride: usize, count: usize, k: usize) {
+    // Squares by way of the first cache: both sides are touched by whole cache lines.
+    let squares = if count == STEP { k / STEP * STEP } else { 0 };
+    for i in (0..squares).step_by(STEP) {
+        let mut square = [[T::ZERO; STEP]; STEP];
+        for (j, column) in square.iter_mut().enumerate() {
+            column.copy_from_slice(&columns[j * stride + i..][..STEP]);
+        }
+        for (r, row) in to[i * width..].chunks_mut(width).take(STEP).enumerate() {
+            let (row, _) = row.split_at_mut(STEP);
+            for j in 0..STEP {
+                row[j] = square[j][r];
+            }
+        }
+    }
+    for i in squares..k {
+        let row = &mut to[i * width..][..STEP];
+        for (j, to) in row[..count].iter_mut().enumerate() {
+            *to = columns[j * stride + i];
+        }
+        row[count..].fill(T::ZERO);
     }
 }
 

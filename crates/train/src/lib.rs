@@ -29,5 +29,5 @@ pub use memory::Memory;
 pub use part::Part;
 pub use prefetch::{Prefetch, prefetch};
 pub use schedule::Schedule;
-pub use stack::with_stack;
+pub use stack::{with_stack, with_stack_among};
 pub use trainer::{Best, Micro, Outcome, Trainer, Weights};

@@ -1,7 +1,16 @@
-//! Stack for the recursions of the tensor library.
+//! The threads of a training: a stack for the recursions of the tensor library, and a share of the cores.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 /// 64 MiB: candle walks and drops the graph by recursion, and an LSTM over a few hundred labels overflows the default.
 const STACK: usize = 64 << 20;
+
+/// How long a thread that has no share of the cores waits before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Runs `f` in a pool of threads with stacks of 64 MiB and returns what it returns. Training belongs in there.
 ///
@@ -13,13 +22,60 @@ const STACK: usize = 64 << 20;
 ///
 /// If `f` panics, with its payload; and if the system refuses a thread, as [`std::thread::spawn`] does.
 pub fn with_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    pool().install(f)
+}
+
+/// As [`with_stack`] where other processes use the cores, too: as many of the threads work as `file` says, and when the
+/// number in it has grown, because another process has ended, more do. Without a number in it, all do.
+///
+/// # Panics
+///
+/// As [`with_stack`].
+///
+/// # Proved by
+///
+/// `threads_join_when_the_share_grows`.
+pub fn with_stack_among<R: Send>(file: &Path, f: impl FnOnce() -> R + Send) -> R {
+    let pool = pool();
+    let (over, place) = (Over(Arc::default()), Arc::new(file.to_owned()));
+    let (arrived, arrivals) = channel();
+    let is_over = Arc::clone(&over.0);
+    pool.spawn_broadcast(move |thread| {
+        let _ = arrived.send(());
+        while thread.index() >= share(&place) && !is_over.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    });
+    // Before `f` starts: a thread that worked for it and then found that it has to wait would stop it.
+    for _ in 0..pool.current_num_threads() {
+        let _ = arrivals.recv();
+    }
+    pool.install(f)
+}
+
+fn pool() -> rayon::ThreadPool {
     let pool = rayon::ThreadPoolBuilder::new()
         .thread_name(|i| format!("training-{i}"))
         .stack_size(STACK)
         .build();
     match pool {
-        Ok(pool) => pool.install(f),
+        Ok(pool) => pool,
         Err(error) => panic!("cannot start the training threads: {error}"),
+    }
+}
+
+/// How many threads may work.
+fn share(file: &Path) -> usize {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.trim().parse().unwrap_or(usize::MAX)
+}
+
+/// Lets those who wait go when it is dropped.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -45,5 +101,36 @@ mod tests {
     fn with_stack_passes_a_panic_on() {
         let panic = std::panic::catch_unwind(|| with_stack(|| panic!("in the thread"))).unwrap_err();
         assert_eq!(*panic.downcast_ref::<&str>().unwrap(), "in the thread");
+    }
+
+    #[test]
+    fn threads_join_when_the_share_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("threads");
+        std::fs::write(&file, "1\n").unwrap();
+        // Two that wait for each other: met by two threads only.
+        let meeting = |patience: Duration| {
+            let here = [AtomicBool::new(false), AtomicBool::new(false)];
+            let wait = |me: usize| {
+                here[me].store(true, Ordering::SeqCst);
+                let start = std::time::Instant::now();
+                while !here[1 - me].load(Ordering::SeqCst) && start.elapsed() < patience {
+                    std::thread::yield_now();
+                }
+                here[1 - me].load(Ordering::SeqCst)
+            };
+            rayon::join(|| wait(0), || wait(1)).0
+        };
+        with_stack_among(&file, || {
+            if rayon::current_num_threads() > 1 {
+                assert!(!meeting(Duration::from_millis(300)));
+                std::fs::write(&file, "2\n").unwrap();
+                assert!(meeting(Duration::from_secs(60)));
+            }
+        });
+        // Whoever asks for a number and is given none may use all cores.
+        std::fs::write(&file, "soon").unwrap();
+        assert_eq!(share(&file), usize::MAX);
+        assert_eq!(share(&dir.path().join("missing")), usize::MAX);
     }
 }

@@ -15,7 +15,7 @@ mod plan;
 mod transcribe;
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
@@ -68,10 +68,18 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    // The backward pass recurses over the graph; a default stack would end at some thousand operations.
-    sandhi_train::with_stack(|| match cli.command {
+    let threads = match &cli.command {
+        Command::Lab(command) => command.threads().map(Path::to_owned),
+        _ => None,
+    };
+    let carry_out = || match cli.command {
         Command::Lab(command) => sandhi_lab::execute::<Astra>(command),
         Command::Transcribe { run, beam, files } => transcribe::transcribe(&run, beam, &files),
         Command::Export { run, dir, weights } => export::export(&run, &dir, weights),
-    })
+    };
+    // The backward pass recurses over the graph; a default stack would end at some thousand operations.
+    match threads {
+        Some(file) => sandhi_train::with_stack_among(&file, carry_out),
+        None => sandhi_train::with_stack(carry_out),
+    }
 }

@@ -15,7 +15,7 @@ use super::Plan;
 use super::layer::{Context, Layer, Parts, State, backward, forward};
 use super::tile::{Tile, tiles};
 use crate::Mode;
-use crate::matmul::{BLOCK, Matrix, Packed, Plain, multiply, product};
+use crate::matmul::{Matrix, Packed, product};
 use crate::ops::dropout::Mask;
 use crate::ops::{Saved, common_dtype, like, output, with_float};
 use crate::position;
@@ -156,44 +156,48 @@ impl<T: Real> Run<T> {
                     .collect())
             })
             .collect();
-        for (at, layer) in self.plan.layers.iter().enumerate() {
-            match layer {
-                Layer::Affine(layer) => {
-                    let (n, k) = (self.plan.widths[layer.y], self.plan.widths[layer.x]);
-                    let pairs: Vec<(&[T], &[T])> = parts
-                        .iter()
-                        .zip(states)
-                        .map(|(part, state)| (part.dz[at].as_slice(), state.values[layer.x].as_slice()))
-                        .collect();
-                    gradients[layer.weight] = weight_gradient(&pairs, n, k);
-                }
-                Layer::Attention(layer) => {
-                    let d = self.plan.widths[layer.y];
-                    let dz = sum(parts
-                        .iter_mut()
-                        .map(|part| std::mem::take(&mut part.dz[at]))
-                        .collect());
-                    gradients[layer.position] =
-                        weight_gradient(&[(&dz, &sinusoids::<T>(cx.frames, d))], d, d);
-                }
-                _ => {}
+        let dz: Vec<Vec<Vec<T>>> = (0..self.plan.layers.len())
+            .map(|at| {
+                parts
+                    .iter_mut()
+                    .map(|part| std::mem::take(&mut part.dz[at]))
+                    .collect()
+            })
+            .collect();
+        let matrices = self.plan.layers.par_iter().zip(dz);
+        let matrices = matrices.map(|(layer, dz)| match layer {
+            Layer::Affine(layer) => {
+                let x = states.iter().map(|state| state.values[layer.x].as_slice());
+                let (n, k) = (self.plan.widths[layer.y], self.plan.widths[layer.x]);
+                let pairs: Vec<_> = dz.iter().map(Vec::as_slice).zip(x).collect();
+                Some((layer.weight, weight_gradient(&pairs, n, k)))
             }
+            Layer::Attention(layer) => {
+                let d = self.plan.widths[layer.y];
+                let dz = sum(dz);
+                let pair = (dz.as_slice(), sinusoids::<T>(cx.frames, d));
+                Some((layer.position, weight_gradient(&[(pair.0, &pair.1)], d, d)))
+            }
+            _ => None,
+        });
+        for (parameter, gradient) in matrices.collect::<Vec<_>>().into_iter().flatten() {
+            gradients[parameter] = gradient;
         }
         gradients
     }
 }
 
-/// Σ dzᵀ x over pairs of dz `[rows, n]` and x `[rows, k]`, in blocks of rows of the result over all threads.
+/// Σ dzᵀ x over pairs of dz `[rows, n]` and x `[rows, k]`, in blocks of rows of the result over all threads. A block is as
+/// high as may be: it reads a part of every row of dz, and what lies beside that part is not in cache for the next block.
 fn weight_gradient<T: Real>(pairs: &[(&[T], &[T])], n: usize, k: usize) -> Vec<T> {
-    let packed = |&(_, x): &(&[T], &[T])| Packed::new(Matrix::new(x, x.len() / k, k));
-    let packed: Vec<Packed<T>> = pairs.par_iter().map(packed).collect();
+    const ROWS: usize = 512;
     let mut dw = vec![T::ZERO; n * k];
-    dw.par_chunks_mut(BLOCK * k).enumerate().for_each(|(block, dw)| {
-        for (i, ((dz, _), x)) in pairs.iter().zip(&packed).enumerate() {
-            let dz = Matrix::new(dz, dz.len() / n, n)
-                .t()
-                .row_range(block * BLOCK, dw.len() / k);
-            multiply(dw, k, i > 0, dz, x, T::ONE, Plain);
+    dw.par_chunks_mut(ROWS * k).enumerate().for_each(|(block, dw)| {
+        let mut room = Packed::room();
+        for (i, (dz, x)) in pairs.iter().enumerate() {
+            let rows = x.len() / k;
+            let dz = Matrix::new(dz, rows, n).t().row_range(block * ROWS, dw.len() / k);
+            product(dw, k, i > 0, dz, Matrix::new(x, rows, k), &mut room);
         }
     });
     dw
