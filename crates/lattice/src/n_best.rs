@@ -33,7 +33,7 @@ impl<A: Copy, F: Float> Completions<A, F> {
     }
 
     /// The best that `arcs` offer, each with its score and where it leads. Of equals those of a later arc come first.
-    fn from_arcs(&mut self, place: usize, arcs: impl Iterator<Item = (A, F, usize)>) {
+    fn extend(&mut self, place: usize, arcs: impl Iterator<Item = (A, F, usize)>) {
         let mut merged = vec![];
         for (arc, score, to) in arcs {
             let offers = self.by_place[to].iter().enumerate();
@@ -114,7 +114,7 @@ pub fn n_best_paths<F: Float, T: Topology>(
         for u in (0..columns).rev() {
             // The label comes last, which puts it before what scores the same: earliest first.
             let arcs = extent.arcs_from(topology, t, u);
-            best.from_arcs(place((t, u)), arcs.map(|(arc, to)| (arc, score(arc), place(to))));
+            best.extend(place((t, u)), arcs.map(|(arc, to)| (arc, score(arc), place(to))));
         }
     }
     best.paths(0).map(|(arcs, score)| Path { arcs, score }).collect()
@@ -144,7 +144,7 @@ impl Ctc<'_> {
             for state in 0..states {
                 // The latest state comes last, which puts it before what scores the same.
                 let arcs = self.next(state);
-                best.from_arcs(
+                best.extend(
                     place(t, state),
                     arcs.map(|next| (next, score(t, next), place(t + 1, next))),
                 );

@@ -258,3 +258,66 @@ fn sinusoids_at_offset_zero_are_zero_and_one() -> Result<()> {
     assert!((rows[3][0] - 1f64.sin()).abs() < 1e-15 && (rows[1][0] + 1f64.sin()).abs() < 1e-15);
     Ok(())
 }
+
+#[test]
+fn softmax_equals_plain_composition() -> Result<()> {
+    // Far from 0, where exponentials overflow.
+    let x = [(draw(30, &[2, 3, 37])? + 500.0)?];
+    let exponentials = (&x[0] - 500.0)?.exp()?;
+    let plain = exponentials.broadcast_div(&exponentials.sum_keepdim(2)?)?;
+    both(&x, |x| Ok(ops::softmax(&x[0])?), &plain)?;
+    both(&x, |x| Ok(ops::log_softmax(&x[0])?), &plain.log()?)?;
+    for dtype in [DType::F32, DType::F64] {
+        let x = Tensor::new(&[[f64::NEG_INFINITY, 0.0, 3f64.ln()]], &Device::Cpu)?.to_dtype(dtype)?;
+        let y = ops::softmax(&x)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        assert_eq!(y[0][0], 0.0);
+        assert!((y[0][1] - 0.25).abs() < 1e-6);
+        let y = ops::log_softmax(&x)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        assert_eq!(y[0][0], f64::NEG_INFINITY);
+        assert!((y[0][2] - 0.75f64.ln()).abs() < 1e-6);
+    }
+    Ok(())
+}
+
+#[test]
+fn cross_entropy_equals_plain_composition() -> Result<()> {
+    let (targets, v) = ([Some(3), Some(0), Some(20), Some(3), Some(7), Some(1)], 21);
+    let x = [(draw(31, &[2, 3, v])? - 80.0)?];
+    for smoothing in [0.0, 0.1, 0.7] {
+        let log_p = (&x[0] + 80.0)?.exp()?;
+        let log_p = log_p
+            .broadcast_div(&log_p.sum_keepdim(2)?)?
+            .log()?
+            .to_vec3::<f64>()?;
+        let loss = |row: usize| -> f64 {
+            let q = |u: usize| {
+                let hit = if targets[row] == Some(u as u32) {
+                    1.0 - smoothing
+                } else {
+                    0.0
+                };
+                hit + smoothing / v as f64
+            };
+            -(0..v).map(|u| q(u) * log_p[row / 3][row % 3][u]).sum::<f64>()
+        };
+        let plain = Tensor::from_iter((0..6).map(loss), &Device::Cpu)?.reshape((2, 3))?;
+        let got = |x: &[Tensor]| Ok(ops::cross_entropy(&x[0], &targets, smoothing)?);
+        both(&x, got, &plain)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn cross_entropy_refuses_what_does_not_fit() -> Result<()> {
+    let x = draw(32, &[2, 3])?;
+    let error = |targets: &[Option<u32>], smoothing| {
+        ops::cross_entropy(&x, targets, smoothing)
+            .map(|_| String::new())
+            .unwrap_or_else(|error| error.to_string())
+    };
+    assert!(error(&[None], 0.0).contains("expected 2 targets"));
+    assert!(error(&[Some(2), Some(3)], 0.0).contains("expected targets below 3, got 3 in row 1"));
+    assert!(error(&[None, None], 1.0).contains("expected a smoothing in 0..1, got 1"));
+    assert_eq!(error(&[None, Some(0)], 0.1), "");
+    Ok(())
+}

@@ -128,3 +128,30 @@ fn zero_padding_gradient_equals_differences() -> Result<()> {
         Tolerance::GRADIENT,
     )
 }
+
+#[test]
+fn softmax_gradient_equals_differences() -> Result<()> {
+    let x = [draw(40, &[3, 19])?];
+    let weights = draw(41, &[3, 19])?;
+    check_gradient(
+        &x,
+        |x| Ok((ops::softmax(&x[0])? * &weights)?),
+        Tolerance::GRADIENT,
+    )?;
+    check_gradient(
+        &x,
+        |x| Ok((ops::log_softmax(&x[0])? * &weights)?),
+        Tolerance::GRADIENT,
+    )
+}
+
+#[test]
+fn cross_entropy_gradient_equals_differences() -> Result<()> {
+    let x = [draw(42, &[4, 19])?];
+    for smoothing in [0.0, 0.2] {
+        let targets = [Some(3), None, Some(18), Some(0)];
+        let f = |x: &[Tensor]| Ok(ops::cross_entropy(&x[0], &targets, smoothing)?);
+        check_gradient(&x, f, Tolerance::GRADIENT)?;
+    }
+    Ok(())
+}

@@ -110,6 +110,33 @@ fn zero_padding_stops_nan_in_both_directions() -> Result<()> {
 }
 
 #[test]
+fn cross_entropy_ignores_rows_without_target() -> Result<()> {
+    let (lengths, targets) = (
+        Lengths::new(vec![2, 0, 3]),
+        [0, 4, 1, 9, 9, 9, 2, 3, 0].map(|target| (target < 9).then_some(target)),
+    );
+    let targets: Vec<Option<u32>> = targets
+        .iter()
+        .enumerate()
+        .map(|(i, &target)| target.filter(|_| i % 3 < lengths.get(i / 3)))
+        .collect();
+    let x = draw(5, &[3, 3, 5])?;
+    let run = |x: &Tensor| -> Result<(Vec<f64>, Vec<f64>)> {
+        let x = Var::from_tensor(x)?;
+        let loss = ops::cross_entropy(&x, &targets, 0.1)?;
+        let grads = loss.sum_all()?.backward()?;
+        let gradient = grads.get(&x).unwrap().flatten_all()?.to_vec1()?;
+        Ok((loss.flatten_all()?.to_vec1()?, gradient))
+    };
+    let clean = run(&x)?;
+    assert_eq!(clean.0.iter().filter(|&&loss| loss == 0.0).count(), 4);
+    for poison in POISONS {
+        assert_eq!(run(&poison_padding(&x, &lengths, poison)?)?, clean);
+    }
+    Ok(())
+}
+
+#[test]
 fn dropout_keeps_the_mean_and_its_rate() -> Result<()> {
     let x = Tensor::ones(100_000, candle_core::DType::F64, &candle_core::Device::Cpu)?;
     for rate in [0.1, 0.5] {

@@ -7,6 +7,7 @@ mod attention;
 pub(crate) mod attention_context;
 pub(crate) mod attention_core;
 mod conv2d;
+mod cross_entropy;
 pub(crate) mod dropout;
 mod embedding;
 pub(crate) mod gated_conv;
@@ -14,6 +15,7 @@ pub(crate) mod layer_norm;
 pub(crate) mod linear;
 mod lstm;
 mod mask;
+mod softmax;
 
 use candle_core::{CpuStorage, DType, Result, Shape, Tensor};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +25,7 @@ use crate::real::Real;
 pub use attention::attention;
 pub use attention_context::AttentionContext;
 pub use conv2d::{conv2d, conv2d_output};
+pub use cross_entropy::cross_entropy;
 pub use dropout::{add_dropped, dropout};
 pub use embedding::embedding;
 pub use gated_conv::gated_conv;
@@ -30,6 +33,7 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use lstm::lstm;
 pub use mask::zero_padding;
+pub use softmax::{log_softmax, softmax};
 
 /// The nonlinearity that follows a layer in the same pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
