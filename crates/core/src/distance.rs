@@ -106,34 +106,44 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
+/// Σ f(s_i, e_i) in sixteen lanes: one sum would wait for itself at every value.
+#[inline(always)]
+fn total<T: Real>(s: &[T], e: &[T], f: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [T::of(0.0); 16];
+    let (s, e) = (s.chunks_exact(lanes.len()), e.chunks_exact(lanes.len()));
+    let rest = s.remainder().iter().zip(e.remainder());
+    let rest = rest.map(|(&a, &b)| f(a, b)).sum::<T>();
+    for (s, e) in s.zip(e) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(s.iter().zip(e)) {
+            *lane += f(a, b);
+        }
+    }
+    lanes.into_iter().sum::<T>() + rest
+}
+
 fn norm<T: Real>(x: &[T]) -> T {
-    let n = x.iter().map(|&v| v * v).sum::<T>().sqrt();
+    let n = total(x, x, |a, b| a * b).sqrt();
     if n > T::of(1e-8) { n } else { T::of(1e-8) }
 }
 
-fn dot<T: Real>(x: &[T], y: &[T]) -> T {
-    x.iter().zip(y).map(|(&a, &b)| a * b).sum()
-}
-
 fn value<T: Real>(distance: Distance, s: &[T], e: &[T]) -> T {
-    let mean =
-        |f: &dyn Fn(T) -> T| s.iter().zip(e).map(|(&a, &b)| f(a - b)).sum::<T>() / T::of(s.len() as f64);
+    let n = T::of(s.len() as f64);
     match distance {
-        // Written out, because it is the one on the training path and a closure call per element would cost.
-        Distance::L1 => s.iter().zip(e).map(|(&a, &b)| (a - b).abs()).sum::<T>() / T::of(s.len() as f64),
-        Distance::L2 => mean(&|r| r * r).sqrt(),
-        Distance::SquaredL2 => mean(&|r| r * r),
+        Distance::L1 => total(s, e, |a, b| (a - b).abs()) / n,
+        Distance::L2 => (total(s, e, |a, b| (a - b) * (a - b)) / n).sqrt(),
+        Distance::SquaredL2 => total(s, e, |a, b| (a - b) * (a - b)) / n,
         Distance::Huber { delta } => {
             let d = T::of(delta);
-            mean(&|r| {
+            let huber = |r: T| {
                 if r.abs() <= d {
                     r * r * T::of(0.5)
                 } else {
                     d * (r.abs() - d * T::of(0.5))
                 }
-            })
+            };
+            total(s, e, |a, b| huber(a - b)) / n
         }
-        Distance::Cosine => T::of(1.0) - dot(s, e) / (norm(s) * norm(e)),
+        Distance::Cosine => T::of(1.0) - total(s, e, |a, b| a * b) / (norm(s) * norm(e)),
     }
 }
 
@@ -168,7 +178,7 @@ fn add_gradient<T: Real>(distance: Distance, g: T, s: &[T], e: &[T], ds: &mut [T
         }
         Distance::Cosine => {
             let (ns, ne) = (norm(s), norm(e));
-            let cosine = dot(s, e) / (ns * ne);
+            let cosine = total(s, e, |a, b| a * b) / (ns * ne);
             // At the floor the norm is a constant, so its term vanishes.
             let floored = |n: T| if n > T::of(1e-8) { T::of(1.0) } else { T::of(0.0) };
             let (ks, ke) = (cosine * floored(ns) / (ns * ns), cosine * floored(ne) / (ne * ne));

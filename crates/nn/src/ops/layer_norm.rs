@@ -127,15 +127,20 @@ pub(crate) fn normalize<T: Real>(x: &[T], w: &[T], b: &[T], silu: bool, y: &mut 
     vectorized(
         #[inline(always)]
         |fused| {
-            for ((y, x), stat) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(stats) {
-                let mean = sum(x) * scale;
+            // Sums of several rows side by side: those of one row wait for each other.
+            let rows = || x.chunks_exact(d);
+            for (stat, x) in stats.iter_mut().zip(rows()) {
+                stat.0 = sum(x) * scale;
+            }
+            for ((y, x), stat) in y.chunks_exact_mut(d).zip(rows()).zip(&mut *stats) {
                 for (y, &x) in y.iter_mut().zip(x) {
-                    *y = x - mean;
+                    *y = x - stat.0;
                 }
-                let inverse = T::ONE / (dot(y, y, fused) * scale + T::of(1e-5)).sqrt();
-                *stat = (mean, inverse);
+                stat.1 = T::ONE / (dot(y, y, fused) * scale + T::of(1e-5)).sqrt();
+            }
+            for (y, stat) in y.chunks_exact_mut(d).zip(stats) {
                 for ((y, &w), &b) in y.iter_mut().zip(w).zip(b) {
-                    let z = *y * inverse * w + b;
+                    let z = *y * stat.1 * w + b;
                     *y = if silu { z * z.sigmoid(fused) } else { z };
                 }
             }
@@ -171,6 +176,7 @@ pub(crate) fn add_gradient<T: Real>(
                 .zip(g.chunks_exact(d))
                 .zip(stats)
             {
+                let g = &g[..d];
                 for (hat, &x) in hat.iter_mut().zip(x) {
                     *hat = (x - mean) * inverse;
                 }

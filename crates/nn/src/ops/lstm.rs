@@ -57,7 +57,7 @@ struct Lstm<T> {
 /// Utterances that step together, so that the recurrent product has rows to share a weight over.
 const ROWS: usize = 8;
 
-/// One cell update: `gates` holds x + W h and receives the gates; `before` is c of the step before, or empty.
+/// One cell update: `gates` holds x + W h and receives the gates; `before` is c of the step before.
 #[inline(always)]
 fn step<T: Real>(gates: &mut [T], before: &[T], cell: &mut [T], h: &mut [T], fused: bool) {
     let n = cell.len();
@@ -76,13 +76,10 @@ fn step<T: Real>(gates: &mut [T], before: &[T], cell: &mut [T], h: &mut [T], fus
     for v in &mut *g {
         *v = v.tanh(fused);
     }
+    // Slices of one length, so that no index is checked.
+    let (o, before, h) = (&o[..n], &before[..n], &mut h[..n]);
     for k in 0..n {
-        let kept = if before.is_empty() {
-            T::ZERO
-        } else {
-            f[k] * before[k]
-        };
-        cell[k] = kept + i[k] * g[k];
+        cell[k] = f[k] * before[k] + i[k] * g[k];
         h[k] = o[k] * cell[k].tanh(fused);
     }
 }
@@ -105,24 +102,23 @@ fn step_back<T: Real>(
     let (di, rest) = dx.split_at_mut(n);
     let (df, rest) = rest.split_at_mut(n);
     let (dg, d_o) = rest.split_at_mut(n);
+    let (o, before, dh) = (&o[..n], &before[..n], &dh[..n]);
+    let (d_o, dc) = (&mut d_o[..n], &mut dc[..n]);
     for k in 0..n {
         let tanh = cell[k].tanh(fused);
         d_o[k] = dh[k] * tanh * o[k] * (T::ONE - o[k]);
         let d = dc[k] + dh[k] * o[k] * (T::ONE - tanh * tanh);
         di[k] = d * g[k] * i[k] * (T::ONE - i[k]);
         dg[k] = d * i[k] * (T::ONE - g[k] * g[k]);
-        df[k] = if before.is_empty() {
-            T::ZERO
-        } else {
-            d * before[k] * f[k] * (T::ONE - f[k])
-        };
+        df[k] = d * before[k] * f[k] * (T::ONE - f[k]);
         dc[k] = d * f[k];
     }
 }
 
-/// The c before step t of an utterance's cells, empty at the start.
-fn previous<T>(cells: &[T], t: usize, h: usize) -> &[T] {
-    if t == 0 { &[] } else { &cells[(t - 1) * h..t * h] }
+/// The c before step t of an utterance's cells.
+fn previous<'a, T>(cells: &'a [T], t: usize, zeros: &'a [T]) -> &'a [T] {
+    let h = zeros.len();
+    if t == 0 { zeros } else { &cells[(t - 1) * h..t * h] }
 }
 
 impl<T: Real> CustomOp2 for Lstm<T> {
@@ -141,7 +137,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
         let (b, u, h4) = l1.shape().dims3()?;
         let h = h4 / 4;
         let weight = Packed::new(Matrix::new(w, h4, h).t());
-        let mut gates = x.to_vec();
+        let (mut gates, zeros) = (x.to_vec(), vec![T::ZERO; h]);
         let (mut cells, mut y) = (vec![T::ZERO; b * u * h], vec![T::ZERO; b * u * h]);
         let blocks = gates
             .par_chunks_mut(ROWS * u * h4)
@@ -164,7 +160,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                                 let y = &mut y[(r * u + t) * h..][..h];
                                 step(
                                     &mut gates[(r * u + t) * h4..][..h4],
-                                    previous(done, t, h),
+                                    previous(done, t, &zeros),
                                     &mut now[..h],
                                     y,
                                     fused,
@@ -192,7 +188,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
         let (gates, cells) = (self.gates.lock(), self.cells.lock());
         let compute = |w: &[T], y: &[T], gy: &[T]| {
             let weight = Packed::new(Matrix::new(w, h4, h));
-            let mut dx = vec![T::ZERO; b * u * h4];
+            let (mut dx, zeros) = (vec![T::ZERO; b * u * h4], vec![T::ZERO; h]);
             let blocks = dx
                 .par_chunks_mut(ROWS * u * h4)
                 .zip(gates.par_chunks(ROWS * u * h4));
@@ -211,7 +207,7 @@ impl<T: Real> CustomOp2 for Lstm<T> {
                                 for (d, &g) in dh.iter_mut().zip(&gy[at..at + h]) {
                                     *d += g;
                                 }
-                                let before = previous(&cells[r * u * h..], t, h);
+                                let before = previous(&cells[r * u * h..], t, &zeros);
                                 let (dc, dx) = (&mut dc[r * h..][..h], &mut dx[(r * u + t) * h4..][..h4]);
                                 step_back(
                                     &gates[(r * u + t) * h4..][..h4],
