@@ -16,4 +16,8 @@ pub struct ConformerConfig {
     pub feed_forward: usize,
     /// Probability with which residual branches and feed-forward activations are dropped in training.
     pub dropout: f64,
+    /// Keep nothing but a block's input for the backward pass, which computes the rest again, with the same bits: a fraction
+    /// of the memory for the time of a second forward pass.
+    #[serde(default)]
+    pub recompute: bool,
 }

@@ -24,19 +24,17 @@ impl Conformer {
     ///
     /// As the layers of [`sandhi_nn`].
     pub fn new(config: &ConformerConfig, blocks: usize, params: &Params) -> Result<Self> {
-        let make = |i: usize| Block::new(config, &params.scope(&format!("block{i}")));
+        let make = |i: usize| {
+            let block = Block::new(config, &params.scope(&format!("block{i}")))?;
+            Ok(if config.recompute {
+                block.recomputed()
+            } else {
+                block
+            })
+        };
         Ok(Self {
             blocks: (0..blocks).map(make).collect::<Result<_>>()?,
         })
-    }
-
-    /// The same encoder keeping nothing but the input of each block for the backward pass, which computes the rest again,
-    /// with the same bits: less memory for the time of a second forward pass.
-    #[must_use]
-    pub fn recomputed(self) -> Self {
-        Self {
-            blocks: self.blocks.into_iter().map(Block::recomputed).collect(),
-        }
     }
 
     /// `[B, T, D]` to `[B, T, D]`; zeros in the padding, whatever it held.

@@ -19,6 +19,7 @@ fn config() -> JointConfig {
         kernel: 3,
         feed_forward: 16,
         dropout: 0.1,
+        recompute: false,
     };
     JointConfig {
         num_bins: 11,

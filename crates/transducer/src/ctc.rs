@@ -52,7 +52,7 @@ impl CtcScores {
     ///
     /// # Errors
     ///
-    /// [`Error::NoAlignment`] naming the first utterance with fewer frames than its labels need: one each, and one between
+    /// [`sandhi_core::Error::NoAlignment`] naming the first utterance with fewer frames than its labels need: one each, and one between
     /// equal neighbours. NaN in a score that is read is not an error: the loss is NaN.
     ///
     /// # Source
@@ -90,7 +90,7 @@ impl CtcScores {
     ///
     /// # Errors
     ///
-    /// As [`loss`](Self::loss); [`Error::Shape`] if the costs are shaped otherwise.
+    /// As [`loss`](Self::loss); [`sandhi_core::Error::Shape`] if the costs are shaped otherwise.
     ///
     /// # Proved by
     ///

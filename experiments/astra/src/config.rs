@@ -209,6 +209,7 @@ impl Config {
             kernel,
             feed_forward: 4 * dim,
             dropout: 0.1,
+            recompute: false,
         };
         let sizes = |block: ConformerConfig, channels, speech_blocks, shared_blocks, text_blocks, width| {
             JointConfig {

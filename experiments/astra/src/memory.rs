@@ -22,6 +22,8 @@ const VALUE: usize = 4;
 const PER_PARAMETER: usize = 7;
 /// Values a frame costs in a block, per channel: what the backward pass keeps, and the gradients in flight.
 const PER_CHANNEL: usize = 64;
+/// The same of a block that is computed again: its input, its output, and the gradient of either.
+const PER_CHANNEL_AGAIN: usize = 4;
 /// Values a pair of frames costs in a block, per head: weights of attention, and their gradient.
 const PER_PAIR: usize = 4;
 /// Values an encoder frame costs in the subsampling, per channel and bin: two convolutions over four feature frames.
@@ -51,8 +53,14 @@ impl Need {
     pub(crate) fn of(config: &Config, parameters: usize, index: u64, speech: Extent, text: Extent) -> Self {
         let model = &config.model;
         let block = |extent: Extent, blocks: usize| {
-            let frames = extent.rows * extent.frames;
-            frames * blocks * (PER_CHANNEL * model.block.dim + PER_PAIR * model.block.heads * extent.frames)
+            let one = PER_CHANNEL * model.block.dim + PER_PAIR * model.block.heads * extent.frames;
+            let all = if model.block.recompute {
+                // One at a time has all of it.
+                blocks * PER_CHANNEL_AGAIN * model.block.dim + one * blocks.min(1)
+            } else {
+                blocks * one
+            };
+            extent.rows * extent.frames * all
         };
         let nodes = |extent: Extent| extent.rows * extent.frames * (extent.labels + 1) * PER_NODE;
         let bins = speech.rows * speech.frames * model.channels * model.num_bins * PER_BIN;

@@ -40,6 +40,7 @@ impl Size {
                 kernel: self.kernel,
                 feed_forward: self.feed_forward,
                 dropout: DROPOUT,
+                recompute: false,
             },
             speech_blocks: self.speech_blocks,
             shared_blocks: self.shared_blocks,
