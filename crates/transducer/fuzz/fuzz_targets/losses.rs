@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo install cargo-fuzz
-//! cd crates/transducer && cargo +nightly fuzz run losses -- -max_total_time=60
+//! cd crates/transducer && RUSTC_BOOTSTRAP=1 cargo fuzz run losses -- -max_total_time=60
 //! ```
 #![no_main]
 
