@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use crate::{Error, Result};
+
 /// 64 MiB: candle walks and drops the graph by recursion, and an LSTM over a few hundred labels overflows the default.
 const STACK: usize = 64 << 20;
 
@@ -26,7 +28,12 @@ pub fn with_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 }
 
 /// As [`with_stack`] where other processes use the cores, too: as many of the threads work as `file` says, and when the
-/// number in it has grown, because another process has ended, more do. Without a number in it, all do.
+/// number in it has grown, because another process has ended, more do. When the file is gone, with whoever divided the
+/// cores, all do.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the file cannot be read, [`Error::Config`] if it does not hold a number of at least 1; `f` is not run.
 ///
 /// # Panics
 ///
@@ -34,15 +41,16 @@ pub fn with_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 ///
 /// # Proved by
 ///
-/// `threads_join_when_the_share_grows`.
-pub fn with_stack_among<R: Send>(file: &Path, f: impl FnOnce() -> R + Send) -> R {
+/// `threads_join_when_the_share_grows`, `threads_that_nobody_can_have_are_refused`.
+pub fn with_stack_among<R: Send>(file: &Path, f: impl FnOnce() -> R + Send) -> Result<R> {
+    share(file)?;
     let pool = pool();
     let (over, place) = (Over(Arc::default()), Arc::new(file.to_owned()));
     let (arrived, arrivals) = channel();
     let is_over = Arc::clone(&over.0);
     pool.spawn_broadcast(move |thread| {
         let _ = arrived.send(());
-        while thread.index() >= share(&place) && !is_over.load(Ordering::Relaxed) {
+        while share(&place).is_ok_and(|share| thread.index() >= share) && !is_over.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK_AGAIN);
         }
     });
@@ -50,7 +58,7 @@ pub fn with_stack_among<R: Send>(file: &Path, f: impl FnOnce() -> R + Send) -> R
     for _ in 0..pool.current_num_threads() {
         let _ = arrivals.recv();
     }
-    pool.install(f)
+    Ok(pool.install(f))
 }
 
 fn pool() -> rayon::ThreadPool {
@@ -65,9 +73,18 @@ fn pool() -> rayon::ThreadPool {
 }
 
 /// How many threads may work.
-fn share(file: &Path) -> usize {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    text.trim().parse().unwrap_or(usize::MAX)
+fn share(file: &Path) -> Result<usize> {
+    let text = std::fs::read_to_string(file).map_err(Error::io("cannot read", file))?;
+    match text.trim().parse() {
+        Ok(share) if share > 0 => Ok(share),
+        _ => Err(Error::Config {
+            field: "threads",
+            why: format!(
+                "expected a number of at least 1 in {}, got {text:?}",
+                file.display()
+            ),
+        }),
+    }
 }
 
 /// Lets those who wait go when it is dropped.
@@ -127,10 +144,19 @@ mod tests {
                 std::fs::write(&file, "2\n").unwrap();
                 assert!(meeting(Duration::from_secs(60)));
             }
-        });
-        // Whoever asks for a number and is given none may use all cores.
-        std::fs::write(&file, "soon").unwrap();
-        assert_eq!(share(&file), usize::MAX);
-        assert_eq!(share(&dir.path().join("missing")), usize::MAX);
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn threads_that_nobody_can_have_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("threads");
+        let refused = || with_stack_among(&file, || ()).unwrap_err().to_string();
+        assert!(refused().contains("cannot read"));
+        for text in ["0", "soon", ""] {
+            std::fs::write(&file, text).unwrap();
+            assert!(refused().contains("expected a number of at least 1"), "{text}");
+        }
     }
 }

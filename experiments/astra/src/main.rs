@@ -79,7 +79,7 @@ fn main() -> anyhow::Result<()> {
     };
     // The backward pass recurses over the graph; a default stack would end at some thousand operations.
     match threads {
-        Some(file) => sandhi_train::with_stack_among(&file, carry_out),
+        Some(file) => sandhi_train::with_stack_among(&file, carry_out)?,
         None => sandhi_train::with_stack(carry_out),
     }
 }

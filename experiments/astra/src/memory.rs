@@ -20,6 +20,8 @@ use crate::objective::{consistency, objective};
 const VALUE: usize = 4;
 /// Values a parameter costs: itself, its gradient in the graph and summed up, two moments, the average, the best.
 const PER_PARAMETER: usize = 7;
+/// How many of these a process has before its first step: the parameter, its summed gradient, two moments, the average.
+const HELD_PER_PARAMETER: usize = 5;
 /// Values a frame costs in a block, per channel: what the backward pass keeps, and the gradients in flight. 35 were measured
 /// with twelve blocks of width 256 on 16 utterances.
 const PER_CHANNEL: usize = 40;
@@ -31,6 +33,10 @@ const PER_PAIR: usize = 4;
 const PER_BIN: usize = 8;
 /// Values a node of the lattice costs: scores, transitions, posteriors, their gradients, costs.
 const PER_NODE: usize = 32;
+
+fn mib(values: usize) -> f64 {
+    (values * VALUE) as f64 / f64::from(1 << 20)
+}
 
 /// The padded extents of one side of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,10 +100,6 @@ impl Need {
         self.terms.iter().map(|(_, values)| values * VALUE).sum()
     }
 
-    fn mib(&self) -> f64 {
-        self.bytes() as f64 / f64::from(1 << 20)
-    }
-
     /// Refuses what is not there.
     pub(crate) fn check(&self) -> Result<()> {
         check_memory("largest batch", &[("values", self.bytes() / VALUE)], VALUE)
@@ -107,7 +109,6 @@ impl Need {
 
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |values: usize| (values * VALUE) as f64 / f64::from(1 << 20);
         let terms: Vec<String> = self
             .terms
             .iter()
@@ -118,7 +119,7 @@ impl fmt::Display for Need {
             "batch {} needs {} = {:.0} MiB",
             self.index,
             terms.join(" + "),
-            self.mib()
+            mib(self.bytes() / VALUE)
         )
     }
 }
@@ -147,13 +148,17 @@ pub(crate) fn try_largest(
     gradients.add(&loss.total()?.backward()?)?;
     let after =
         Memory::of_this_process().context("this system does not tell how much memory a process has")?;
-    let (predicted, measured) = (before.resident_mib + need.mib(), after.peak_mib);
+    let held = mib(params.num_values() * HELD_PER_PARAMETER);
+    let (predicted, measured) = (
+        before.resident_mib - held + mib(need.bytes() / VALUE),
+        after.peak_mib,
+    );
     run.set("predicted_mib", predicted.round())?;
     run.set("measured_mib", measured.round())?;
     writeln!(
         std::io::stderr(),
         "{need}; with the {:.0} MiB of the data the process needs {predicted:.0} MiB as predicted, {measured:.0} MiB as measured",
-        before.resident_mib
+        before.resident_mib - held
     )?;
     Ok(())
 }

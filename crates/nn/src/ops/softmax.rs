@@ -1,5 +1,6 @@
 //! Probabilities of the last dimension, and their logarithms.
 
+use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 use sandhi_core::host::{read, slice};
@@ -149,7 +150,6 @@ impl CustomOp1 for Softmax {
     }
 
     fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        use candle_core::backend::BackendStorage;
         let width = l.dims()[l.dims().len() - 1];
         with_float!(s.dtype(), T => output(self.forward::<T>(slice(s, l)?, width), l.shape().clone()))
     }
