@@ -87,6 +87,8 @@ fn layers() -> Vec<Layer> {
             Box::new(move |x| table.lookup(&ids).unwrap() + x),
         ),
         ("dropout", frames(), Box::new(|x| ops::dropout(x, 0.1, Some(3)))),
+        ("silu", frames(), Box::new(ops::silu)),
+        ("glu", draw(&[B, T, 2 * D]), Box::new(ops::glu)),
         ("softmax", draw(&[B, T, 1024]), Box::new(ops::softmax)),
         (
             "cross_entropy",

@@ -321,3 +321,14 @@ fn cross_entropy_refuses_what_does_not_fit() -> Result<()> {
     assert_eq!(error(&[None, Some(0)], 0.1), "");
     Ok(())
 }
+
+#[test]
+fn gates_equal_plain_composition() -> Result<()> {
+    // Two tasks and a rest; saturated gates on either side.
+    let x = [(draw(60, &[37, 1030])? * 30.0)?];
+    both(&x, |x| Ok(ops::silu(&x[0])?), &silu(&x[0])?)?;
+    let (a, s) = (x[0].narrow(1, 0, 515)?, x[0].narrow(1, 515, 515)?);
+    both(&x, |x| Ok(ops::glu(&x[0])?), &(a * sigmoid(&s)?)?)?;
+    assert!(ops::glu(&draw(61, &[2, 3])?).is_err(), "an odd width");
+    Ok(())
+}

@@ -155,3 +155,10 @@ fn cross_entropy_gradient_equals_differences() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn gates_gradient_equals_differences() -> Result<()> {
+    let x = [draw(43, &[3, 38])?];
+    check_gradient(&x, |x| Ok(ops::silu(&(&x[0] * 4.0)?)?), Tolerance::GRADIENT)?;
+    check_gradient(&x, |x| Ok(ops::glu(&(&x[0] * 4.0)?)?), Tolerance::GRADIENT)
+}
