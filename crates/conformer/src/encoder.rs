@@ -43,10 +43,25 @@ impl Conformer {
     ///
     /// [`sandhi_core::Error::Tensor`] if the width is not the configured one.
     pub fn encode(&self, input: &Padded, mode: Mode) -> Result<Padded> {
-        let mut x = input.values().clone();
-        for block in &self.blocks {
-            x = block.forward(&x, input.lengths(), mode)?;
+        let mut levels = self.levels(input, self.blocks.len(), mode)?;
+        Ok(levels.swap_remove(self.blocks.len()))
+    }
+
+    /// The input, then the output of each of the first `blocks` blocks (of all, if there are no more): for a loss that looks
+    /// at every level, or for one level without the blocks above it.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    ///
+    /// # Proved by
+    ///
+    /// `conformer_levels_end_in_its_output`.
+    pub fn levels(&self, input: &Padded, blocks: usize, mode: Mode) -> Result<Vec<Padded>> {
+        let mut levels = vec![input.clone()];
+        for (i, block) in self.blocks.iter().take(blocks).enumerate() {
+            levels.push(input.with_values(block.forward(levels[i].values(), input.lengths(), mode)?)?);
         }
-        input.with_values(x)
+        Ok(levels)
     }
 }

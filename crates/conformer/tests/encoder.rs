@@ -177,3 +177,22 @@ fn conformer_recomputed_has_the_same_bits() -> Result<()> {
     assert_eq!(run(false)?, run(true)?);
     Ok(())
 }
+
+#[test]
+fn conformer_levels_end_in_its_output() -> Result<()> {
+    let encoder = Encoder::new()?;
+    let x = Padded::new(uniform(8, &[2, 9, 8], -1.0, 1.0)?, Lengths::new(vec![9, 4]))?;
+    let mode = Mode::Train { seed: 1, step: 2 };
+    let all = encoder.conformer.levels(&x, 2, mode)?;
+    let output = encoder.conformer.encode(&x, mode)?;
+    let same = |a: &Padded, b: &Padded| assert_close("level", a.values(), b.values(), Tolerance::PROOF);
+    assert_eq!(all.len(), 3);
+    same(&all[0], &x)?;
+    same(&all[2], &output)?;
+    // Fewer blocks give the levels below, more than there are give all.
+    let one = encoder.conformer.levels(&x, 1, mode)?;
+    assert_eq!(one.len(), 2);
+    same(&one[1], &all[1])?;
+    assert_eq!(encoder.conformer.levels(&x, 7, mode)?.len(), 3);
+    Ok(())
+}

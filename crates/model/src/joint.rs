@@ -5,6 +5,7 @@ use sandhi_conformer::{Conformer, ConvSubsampling};
 use sandhi_core::{Error, Labels, Padded, Result};
 use sandhi_nn::{Embedding, Linear, Mode, Params};
 
+use crate::durations::padded_ids;
 use crate::{Joiner, JoinerInputs, JointConfig, Predictor};
 
 #[derive(Clone, Debug)]
@@ -120,13 +121,8 @@ impl JointModel {
             why: "this model was built without one".into(),
         };
         let text = self.text.as_ref().ok_or_else(missing)?;
-        let row = |row: &Vec<u32>| {
-            let mut ids = vec![self.blank; labels.max_len()];
-            ids[..row.len()].copy_from_slice(row);
-            ids
-        };
-        let ids: Vec<Vec<u32>> = labels.rows().iter().map(row).collect();
-        let embedded = Padded::new(text.embedding.lookup(&ids)?, labels.lengths().clone())?;
+        let embedded = text.embedding.lookup(&padded_ids(labels))?;
+        let embedded = Padded::new(embedded, labels.lengths().clone())?;
         text.blocks.encode(&embedded, mode)
     }
 
@@ -137,6 +133,16 @@ impl JointModel {
     /// [`Error::Tensor`] on a wrong width.
     pub fn share(&self, encoded: &Padded, mode: Mode) -> Result<Padded> {
         self.shared.encode(encoded, mode)
+    }
+
+    /// What [`share`](Self::share) makes on its way: the embeddings themselves, then the output of each of the first
+    /// `blocks` blocks of the shared encoder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] on a wrong width.
+    pub fn share_levels(&self, encoded: &Padded, blocks: usize, mode: Mode) -> Result<Vec<Padded>> {
+        self.shared.levels(encoded, blocks, mode)
     }
 
     /// Logits `[B, T, V]` of the CTC output layer.

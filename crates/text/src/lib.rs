@@ -23,4 +23,4 @@ pub use normalize::{Case, NormalizeConfig, Punctuation, normalize};
 pub use phoneme::Phonemes;
 pub use subword::Subwords;
 pub use tokenizer::{BLANK, Specials, Tokenizer, Unknown};
-pub use upsample::{repeat, repeat_random, upsample};
+pub use upsample::{durations, repeat, repeat_random, upsample};

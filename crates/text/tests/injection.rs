@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use sandhi_text::{Error, MaskConfig, mask_spans, repeat, repeat_random, upsample};
+use sandhi_text::{Error, MaskConfig, durations, mask_spans, repeat, repeat_random, upsample};
 
 const MASK: u32 = 4;
 
@@ -39,6 +39,30 @@ proptest! {
             prop_assert!(piece.iter().all(|l| l == label));
             rest = after;
         }
+    }
+
+    #[test]
+    fn durations_add_up_to_the_frames(mut emissions in prop::collection::vec(0usize..30, 1..40)) {
+        emissions.sort_unstable();
+        let frames = emissions[emissions.len() - 1] + 1;
+        let got = durations(&emissions, frames);
+        prop_assert_eq!(got.len(), emissions.len());
+        prop_assert_eq!(got.iter().sum::<usize>(), frames);
+        let none = got.iter().filter(|&&n| n == 0).count();
+        prop_assert_eq!(none, emissions.len().saturating_sub(frames));
+    }
+
+    #[test]
+    fn durations_of_emissions_apart_are_their_distances(steps in prop::collection::vec(1usize..9, 1..30)) {
+        // A last step for what follows the last emission.
+        let emissions: Vec<usize> = steps.iter().scan(0, |t, n| { *t += n; Some(*t) }).collect();
+        let (inner, frames) = emissions.split_at(emissions.len() - 1);
+        let mut expected = steps[1..].to_vec();
+        if let Some(first) = expected.first_mut() {
+            // What is silent before the first label is its own.
+            *first += steps[0];
+        }
+        prop_assert_eq!(durations(inner, frames[0]), expected);
     }
 
     #[test]
