@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Matching {
     /// No consistency loss.
     Off,
-    /// Frame by frame against text upsampled by fixed repetition (JOIST).
+    /// Frame by frame against text at the rate of speech; see [`Upsampling`].
     Upsampled,
     /// Along the cheapest monotonic alignment (Peyser et al.).
     BestAlignment,
@@ -27,6 +27,37 @@ pub(crate) enum Matching {
     Held,
     /// −ln E exp(−D), the quantity the expected cost bounds.
     Soft,
+    /// Expected over the alignments of the auxiliary CTC, gradient reaching them.
+    Ctc,
+}
+
+/// How text is brought to the rate of speech before the encoders meet.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Upsampling {
+    /// It is not: one position per label.
+    None,
+    /// Each label `repeat` times (JOIST).
+    Fixed,
+    /// Each label a number of times drawn uniformly from 1 to `2 repeat − 1` (JOIST).
+    Random,
+    /// Each label for a duration drawn from its own Gaussian, learned from the transducer's best alignments.
+    Gaussian,
+    /// Durations predicted from the context, learned likewise; embeddings resampled and refined (MAESTRO).
+    Learned,
+}
+
+impl Upsampling {
+    /// About how many positions the text encoder gives the shared encoder for so many labels: for predicting memory.
+    pub(crate) fn positions(self, labels: usize, repeat: usize) -> usize {
+        labels
+            * match self {
+                Self::None => 1,
+                Self::Fixed | Self::Random => repeat,
+                // Longer than speech has it, as a mean over sentences.
+                Self::Gaussian | Self::Learned => 4,
+            }
+    }
 }
 
 /// The pointwise distance by name.
@@ -54,16 +85,6 @@ impl Metric {
     }
 }
 
-/// Where the two sides are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Placement {
-    /// At the outputs of the speech and the text encoder, as the paper prefers.
-    Encoders,
-    /// After the shared encoder.
-    Shared,
-}
-
 /// Which paired utterances train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,10 +110,12 @@ pub(crate) struct Budget {
 pub(crate) struct Config {
     /// Which paired utterances train.
     pub(crate) paired: Paired,
+    /// Of these only the first that fill so many minutes, those of the low-resource subset before all others.
+    pub(crate) paired_minutes: Option<f64>,
     /// At most this many utterances of each split; 0 means all.
     pub(crate) limit: usize,
-    /// Unpaired sentences that the corpus' grammar generates beside the transcripts left unpaired.
-    pub(crate) generated_sentences: usize,
+    /// At most this many unpaired sentences: of the corpus' grammar, or the transcripts left unpaired where it has none.
+    pub(crate) unpaired_sentences: usize,
     /// Unpaired sentences per step; 0 injects no text.
     pub(crate) text_batch: usize,
     /// λ of the auxiliary CTC loss on paired speech; 0 for none.
@@ -101,16 +124,24 @@ pub(crate) struct Config {
     pub(crate) lambda_text: f64,
     /// λ of the consistency loss (E2).
     pub(crate) lambda_match: f64,
+    /// λ of the loss that teaches durations, where they are learned.
+    pub(crate) lambda_duration: f64,
     /// The consistency loss starts at zero and reaches its λ after this share of the steps.
     pub(crate) match_warmup: f64,
     /// Along which alignment.
     pub(crate) matching: Matching,
     /// By which distance.
     pub(crate) metric: Metric,
-    /// After which encoder.
-    pub(crate) placement: Placement,
-    /// Text positions per label at the text encoder's input; 1 where text is not upsampled.
+    /// After how many blocks of the shared encoder; 0 for the outputs of the speech and the text encoder.
+    pub(crate) match_level: usize,
+    /// Whether the consistency of an utterance is divided by its number of labels.
+    pub(crate) per_label: bool,
+    /// How text is upsampled.
+    pub(crate) upsampling: Upsampling,
+    /// Text positions per label, where they are fixed or drawn uniformly.
     pub(crate) repeat: usize,
+    /// Blocks that refine text after it is resampled by learned durations.
+    pub(crate) refiner_blocks: usize,
     /// Speeds at which a training utterance may be heard; one is drawn per epoch.
     pub(crate) speeds: Vec<f64>,
     /// Labels a frame may emit in decoding.
@@ -143,17 +174,23 @@ impl Config {
         let smoke = setting.scale == Scale::Smoke;
         Self {
             paired: if an4 { Paired::All } else { Paired::LowResource },
+            paired_minutes: None,
             limit: if smoke { 24 } else { 0 },
-            generated_sentences: if smoke { 200 } else { 4000 },
+            // Ten times the paired sentences of the mini corpus.
+            unpaired_sentences: if smoke { 200 } else { 4840 },
             text_batch: if smoke { 4 } else { 6 },
             lambda_ctc: 0.5,
             lambda_text: 1.0,
             lambda_match: 3.0,
+            lambda_duration: 1.0,
             match_warmup: 0.2,
             matching: Matching::Learned,
             metric: Metric::Mae,
-            placement: Placement::Encoders,
-            repeat: 1,
+            match_level: 0,
+            per_label: true,
+            upsampling: Upsampling::None,
+            repeat: 2,
+            refiner_blocks: if setting.scale == Scale::Paper { 2 } else { 1 },
             speeds: if smoke { vec![1.0] } else { vec![0.9, 1.0, 1.1] },
             max_symbols: 4,
             beam: None,

@@ -79,10 +79,7 @@ impl Data {
             };
             cuts.iter().take(most).cloned().collect()
         };
-        let paired = limit(match config.paired {
-            Paired::All => &corpus.train,
-            Paired::LowResource => &corpus.low_resource,
-        });
+        let paired = limit(&paired(config, &corpus)?);
         let sentences = unpaired(config, setting, &corpus, &paired);
         let frontend = frontend(&corpus, &sentences)?;
         let text = if config.text_batch > 0 {
@@ -95,7 +92,7 @@ impl Data {
         };
         if config.text_batch > 0 && sentences.is_empty() {
             bail!(
-                "this arm injects text, but the corpus leaves none unpaired; set generated_sentences or paired"
+                "this arm injects text, but the corpus leaves none unpaired; set unpaired_sentences or paired"
             );
         }
 
@@ -162,25 +159,44 @@ fn fingerprint(data: &Data) -> String {
     format!("{hash:016x}")
 }
 
-/// Transcripts of the training utterances that are left unpaired, and what the grammar generates.
-fn unpaired(config: &Config, setting: &Setting, corpus: &Corpus, paired: &[Cut]) -> Vec<String> {
-    let used: HashSet<&str> = paired.iter().map(|cut| cut.id.as_str()).collect();
-    let left = corpus
-        .train
-        .iter()
-        .filter(|cut| !used.contains(cut.id.as_str()))
-        .map(|cut| cut.text.clone());
-    let mut sentences: Vec<String> = left.collect();
-    if setting.corpus == "mini" {
-        // The text corpus is one and the same for every seed of the training.
-        let seed = 20_240_606;
-        sentences.extend(sandhi_corpus::unpaired_text(
-            seed,
-            config.generated_sentences,
-            &corpus.held_out_text(),
-        ));
+/// The utterances whose speech and transcripts go together.
+fn paired(config: &Config, corpus: &Corpus) -> Result<Vec<Cut>> {
+    let all = match config.paired {
+        Paired::All => &corpus.train,
+        Paired::LowResource => &corpus.low_resource,
+    };
+    let Some(minutes) = config.paired_minutes else {
+        return Ok(all.clone());
+    };
+    // More minutes hold all that fewer have.
+    let (first, rest): (Vec<&Cut>, Vec<&Cut>) = all.iter().partition(|cut| cut.low_resource);
+    let mut seconds = 60.0 * minutes;
+    let mut chosen = vec![];
+    for cut in first.into_iter().chain(rest) {
+        if seconds < cut.duration {
+            return Ok(chosen);
+        }
+        seconds -= cut.duration;
+        chosen.push(cut.clone());
     }
-    sentences
+    bail!(
+        "paired_minutes: expected no more than the corpus has, got {minutes}, which is {:.1} too many",
+        seconds / 60.0
+    )
+}
+
+/// Sentences that nobody speaks to the model: what the grammar of the corpus generates, or where there is none the
+/// transcripts that are left unpaired.
+fn unpaired(config: &Config, setting: &Setting, corpus: &Corpus, paired: &[Cut]) -> Vec<String> {
+    let most = config.unpaired_sentences;
+    if setting.corpus == "mini" {
+        // One and the same for every seed of the training; more of it begins with less.
+        let seed = 20_240_606;
+        return sandhi_corpus::unpaired_text(seed, most, &corpus.held_out_text());
+    }
+    let used: HashSet<&str> = paired.iter().map(|cut| cut.id.as_str()).collect();
+    let left = corpus.train.iter().filter(|cut| !used.contains(cut.id.as_str()));
+    left.take(most).map(|cut| cut.text.clone()).collect()
 }
 
 fn frontend(corpus: &Corpus, sentences: &[String]) -> Result<TextFrontend> {
@@ -347,7 +363,7 @@ impl Batches {
                     text.rows += 1;
                     text.labels = text.labels.max(self.data.text[sentence].len());
                 }
-                text.frames = text.labels * self.config.repeat;
+                text.frames = self.config.upsampling.positions(text.labels, self.config.repeat);
             }
             let need = Need::of(&self.config, parameters, index, speech, text);
             if largest

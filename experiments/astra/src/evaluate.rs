@@ -14,32 +14,40 @@ use crate::config::Config;
 use crate::data::{Data, Utterance};
 use crate::objective::lattice;
 
-/// The best hypotheses for utterances, in batches of like length.
+/// The utterances in batches of like length, as indices.
+pub(crate) fn batches(config: &Config, utterances: &[Utterance]) -> Vec<Vec<usize>> {
+    let frames = |i: usize| utterances[i].features[0].num_frames;
+    let mut order: Vec<usize> = (0..utterances.len()).collect();
+    order.sort_by_key(|&i| frames(i));
+    let mut batches: Vec<Vec<usize>> = vec![];
+    for i in order {
+        match batches.last_mut() {
+            Some(batch) if (batch.len() + 1) * frames(i) <= config.budget.max_frames => batch.push(i),
+            _ => batches.push(vec![i]),
+        }
+    }
+    batches
+}
+
+/// The best hypotheses for utterances.
 pub(crate) fn decode(
     config: &Config,
     model: &JointModel,
     utterances: &[Utterance],
 ) -> Result<Vec<Hypothesis>> {
-    let mut order: Vec<usize> = (0..utterances.len()).collect();
-    order.sort_by_key(|&i| utterances[i].features[0].num_frames);
     let mut hypotheses = vec![Hypothesis::default(); utterances.len()];
-    let (mut start, bins) = (0, config.fbank.num_bins);
-    while start < order.len() {
-        let most = |end: usize| (end - start) * utterances[order[end - 1]].features[0].num_frames;
-        let mut end = start + 1;
-        while end < order.len() && most(end + 1) <= config.budget.max_frames {
-            end += 1;
-        }
-        let rows: Vec<Vec<f32>> = order[start..end]
+    for batch in batches(config, utterances) {
+        let rows: Vec<Vec<f32>> = batch
             .iter()
             .map(|&i| utterances[i].features[0].values.clone())
             .collect();
-        let decoded = recognise(config, model, &Padded::from_rows(&rows, bins, &Device::Cpu)?);
-        let decoded = decoded.with_context(|| format!("utterance {}", utterances[order[start]].cut.id))?;
-        for (&i, hypothesis) in order[start..end].iter().zip(decoded) {
+        let padded = Padded::from_rows(&rows, config.fbank.num_bins, &Device::Cpu)?;
+        let first = &utterances[batch[0]].cut.id;
+        let decoded = recognise(config, model, &padded)
+            .with_context(|| format!("a batch of {} from utterance {first}", batch.len()))?;
+        for (i, hypothesis) in batch.into_iter().zip(decoded) {
             hypotheses[i] = hypothesis;
         }
-        start = end;
     }
     Ok(hypotheses)
 }

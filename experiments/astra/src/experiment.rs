@@ -5,16 +5,18 @@ use std::sync::Arc;
 use anyhow::Result;
 use candle_core::{DType, Device};
 use sandhi_lab::{Arm, Claim, Departure, Experiment, Reference, Run, Setting, Unknown};
-use sandhi_model::JointModel;
 use sandhi_nn::{Mode, Params};
 use sandhi_train::{Trainer, prefetch};
 
-use crate::config::{Config, Matching, Metric, Placement};
+use crate::arms::arms;
+use crate::config::Config;
 use crate::data::{Batches, Data};
 use crate::evaluate;
 use crate::export::{Weights, export};
 use crate::memory;
+use crate::network::Network;
 use crate::objective::{consistency, objective, part};
+use crate::quality;
 
 /// The text front end in a run directory.
 pub(crate) const FRONTEND: &str = "frontend.json";
@@ -39,91 +41,7 @@ impl Experiment for Astra {
     }
 
     fn arms(setting: &Setting) -> Result<Vec<Arm<Config>>> {
-        let astra = Config::at(setting);
-        let text = Config {
-            matching: Matching::Off,
-            lambda_match: 0.0,
-            ..astra.clone()
-        };
-        let matched = |matching| Config {
-            matching,
-            ..astra.clone()
-        };
-        let arm = |name, why, default, config| Arm {
-            name,
-            why,
-            default,
-            config,
-        };
-        Ok(vec![
-            arm(
-                "rnnt",
-                "paired speech only: what is there without text?",
-                true,
-                Config {
-                    text_batch: 0,
-                    lambda_text: 0.0,
-                    ..text.clone()
-                },
-            ),
-            arm(
-                "text",
-                "text injection without consistency: does unpaired text help by itself?",
-                true,
-                text,
-            ),
-            arm(
-                "upsampled",
-                "consistency against text repeated a fixed number of times, the JOIST baseline",
-                true,
-                Config {
-                    repeat: 2,
-                    ..matched(Matching::Upsampled)
-                },
-            ),
-            arm(
-                "astra",
-                "expected cost under the transducer's own alignments",
-                true,
-                astra.clone(),
-            ),
-            arm(
-                "best-alignment",
-                "consistency along the cheapest alignment (Peyser et al.)",
-                false,
-                matched(Matching::BestAlignment),
-            ),
-            arm(
-                "astra-held",
-                "unknown in the paper: does gradient reach the alignment? here it does not",
-                false,
-                matched(Matching::Held),
-            ),
-            arm(
-                "astra-mse",
-                "the paper tried MAE and MSE and kept MAE",
-                false,
-                Config {
-                    metric: Metric::Mse,
-                    ..astra.clone()
-                },
-            ),
-            arm(
-                "astra-shared",
-                "the paper found the loss better before the shared encoder; here it is after",
-                false,
-                Config {
-                    placement: Placement::Shared,
-                    ..astra.clone()
-                },
-            ),
-            arm(
-                "astra-soft",
-                "unknown in the paper: which quantity is bounded? here -ln E exp(-D)",
-                false,
-                matched(Matching::Soft),
-            ),
-        ])
+        Ok(arms(setting))
     }
 
     fn claims(setting: &Setting) -> Vec<Claim> {
@@ -248,7 +166,8 @@ impl Experiment for Astra {
         data.frontend.save(run.dir().join(FRONTEND))?;
         let params = Params::seeded(run.seed(), DType::F32, &Device::Cpu);
         let (vocabulary, blank) = (data.frontend.vocab_size(), data.frontend.specials().blank);
-        let model = build(config, vocabulary, blank, &params)?;
+        let network = Network::new(config, vocabulary, blank, &params)?;
+        let model = &network.joint;
         run.set("parameters", params.num_values())?;
 
         // It refuses a configuration that makes no sense, before anything is planned by it.
@@ -256,7 +175,7 @@ impl Experiment for Astra {
         let (matching, seed) = (consistency(config), run.seed());
         let mut source = Batches::new(data.clone(), config, seed);
         if run.checks_memory() {
-            memory::try_largest(config, &model, &params, &mut source, run)?;
+            memory::try_largest(config, &network, &params, &mut source, run)?;
         } else {
             source.largest(params.num_values())?.check()?;
         }
@@ -269,12 +188,13 @@ impl Experiment for Astra {
                 let mode = Mode::Train { seed, step: index };
                 let matching = matching.as_deref().map(|m| m as &dyn sandhi_core::Consistency);
                 let batch = batches.get(index)?;
-                let loss = objective(config, matching, &model, &batch, mode, micro.step)?;
+                let loss = objective(config, matching, &network, &batch, mode, micro.step)?;
                 Ok(part(loss, &batch, batches.waited()))
             },
             |step, run| -> Result<f64> {
-                let rate = evaluate::dev_error_rate(config, &model, &data)?;
+                let rate = evaluate::dev_error_rate(config, model, &data)?;
                 run.log(step, "dev", &[("wer", rate)])?;
+                quality::look(config, &network, &data, step, run)?;
                 Ok(rate)
             },
         )?;
@@ -284,22 +204,8 @@ impl Experiment for Astra {
         }
         run.set("skipped_steps", outcome.skipped)?;
         run.set("threads", rayon::current_num_threads())?;
-        evaluate::test(config, &model, &data, run)?;
-        evaluate::alignment(config, &model, &data, run)?;
+        evaluate::test(config, model, &data, run)?;
+        evaluate::alignment(config, model, &data, run)?;
         export(run.dir(), &run.dir().join("export"), Weights::Best)
     }
-}
-
-/// The model of an arm: only what its losses reach, so that no parameter stays untrained without a word.
-pub(crate) fn build(config: &Config, vocabulary: usize, blank: u32, params: &Params) -> Result<JointModel> {
-    let model = if config.uses_text() {
-        JointModel::new(&config.model, vocabulary, blank, params)?
-    } else {
-        JointModel::speech_only(&config.model, vocabulary, blank, params)?
-    };
-    Ok(if config.lambda_ctc > 0.0 {
-        model.with_ctc(&config.model, params)?
-    } else {
-        model
-    })
 }

@@ -12,7 +12,8 @@ use sandhi_score::{Unit, error_rate, word_edits};
 use sandhi_text::TextFrontend;
 
 use crate::config::Config;
-use crate::experiment::{Astra, FRONTEND, build};
+use crate::experiment::{Astra, FRONTEND};
+use crate::network::Network;
 
 /// The configuration, in a run as in an export.
 const CONFIG: &str = "config.toml";
@@ -71,14 +72,14 @@ impl Recogniser {
         let config: Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
         let frontend = TextFrontend::load(dir.join(FRONTEND))?;
         let params = Params::seeded(0, DType::F32, &Device::Cpu);
-        let model = build(&config, frontend.vocab_size(), frontend.specials().blank, &params)?;
+        let network = Network::new(&config, frontend.vocab_size(), frontend.specials().blank, &params)?;
         params
             .load(weights)
             .with_context(|| format!("{}: is the run finished?", weights.display()))?;
         Ok(Self {
             config,
             frontend,
-            model,
+            model: network.joint,
         })
     }
 }

@@ -4,15 +4,19 @@
 //! Read `experiment.rs` top to bottom: reference, arms, claims, run. `objective.rs` is the page with the equations; their
 //! numbers (E1) .. (E3) and their provenance are in this paper's README.
 
+mod arms;
 mod config;
 mod data;
 mod evaluate;
 mod experiment;
 mod export;
 mod memory;
+mod network;
 mod objective;
 mod plan;
+mod quality;
 mod transcribe;
+mod upsampler;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

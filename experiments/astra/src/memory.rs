@@ -8,12 +8,12 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use sandhi_core::check_memory;
 use sandhi_lab::Run;
-use sandhi_model::JointModel;
 use sandhi_nn::{Mode, Params};
 use sandhi_train::{Gradients, Memory};
 
 use crate::config::Config;
 use crate::data::Batches;
+use crate::network::Network;
 use crate::objective::{consistency, objective};
 
 /// Bytes of a value.
@@ -73,7 +73,7 @@ impl Need {
         let bins = speech.rows * speech.frames * model.channels * model.num_bins * PER_BIN;
         // The text encoder sees the transcripts too, where the two sides are matched.
         let transcripts = Extent {
-            frames: speech.labels * config.repeat,
+            frames: config.upsampling.positions(speech.labels, config.repeat),
             ..speech
         };
         let side = |extent: Extent| format!("{} x {} frames", extent.rows, extent.frames);
@@ -127,7 +127,7 @@ impl fmt::Display for Need {
 /// Computes the largest batch once, without taking a step, and says what it was predicted to need and what it needed.
 pub(crate) fn try_largest(
     config: &Config,
-    model: &JointModel,
+    network: &Network,
     params: &Params,
     source: &mut Batches,
     run: &mut Run,
@@ -143,7 +143,7 @@ pub(crate) fn try_largest(
         seed: run.seed(),
         step: need.index,
     };
-    let loss = objective(config, matching, model, &batch, mode, config.trainer.steps)?;
+    let loss = objective(config, matching, network, &batch, mode, config.trainer.steps)?;
     let mut gradients = Gradients::new(params)?;
     gradients.add(&loss.total()?.backward()?)?;
     let after =

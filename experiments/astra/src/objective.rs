@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use candle_core::Tensor;
 use sandhi_align::{BestAlignment, Moves, Upsampled};
-use sandhi_core::{ArcScores, Consistency, Labels, Ledger, Padded, Pair, Result};
+use sandhi_core::{ArcScores, Consistency, Error, Labels, Ledger, Padded, Pair, Result, pairwise};
 use sandhi_model::JointModel;
 use sandhi_nn::Mode;
-use sandhi_text::repeat;
 use sandhi_train::Part;
 use sandhi_transducer::{
-    Alignment, ExpectedCost, Normalize, SoftCost, ctc_loss, joiner_arc_scores, transducer_loss,
+    Alignment, CtcScores, ExpectedCost, Normalize, SoftCost, joiner_arc_scores, transducer_loss,
 };
 
-use crate::config::{Config, Matching, Placement};
+use crate::config::{Config, Matching};
+use crate::network::Network;
 
 /// What one step trains on.
 pub(crate) struct Batch {
@@ -37,12 +38,12 @@ pub(crate) struct Counts {
     pub(crate) text: usize,
 }
 
-/// The consistency loss of an arm.
+/// The consistency loss of an arm, if it is one of speech, text and the transducer's arcs.
 pub(crate) fn consistency(config: &Config) -> Option<Box<dyn Consistency + Send + Sync>> {
     let distance = config.metric.distance();
     Some(match config.matching {
-        Matching::Off => return None,
-        // The text encoder has seen each label `repeat` times already, so its positions meet frames one to one.
+        Matching::Off | Matching::Ctc => return None,
+        // The text is at the rate of speech already, so its positions meet frames one to one.
         Matching::Upsampled => Box::new(Upsampled { distance, repeat: 1 }),
         Matching::BestAlignment => Box::new(BestAlignment {
             distance,
@@ -78,87 +79,93 @@ pub(crate) fn lattice(model: &JointModel, shared: &Padded, labels: &Labels, mode
     )
 }
 
-/// Labels as the text encoder sees them: each one `times` over.
-fn upsampled(labels: &Labels, times: usize) -> Result<Labels> {
-    Labels::new(
-        labels.rows().iter().map(|row| repeat(row, times)).collect(),
-        labels.blank(),
-    )
-}
-
 /// What the trainer is told of a batch beside its loss.
 pub(crate) fn part(loss: Ledger, batch: &Batch, waited: Duration) -> Part {
     let (utterances, sentences) = &batch.names;
     let part = Part::from(loss)
         .amount("audio_seconds", batch.seconds)
         .waited(waited);
-    let part = ["rnnt/speech", "ctc", "consistency"]
+    let part = ["rnnt/speech", "ctc", "consistency", "durations"]
         .into_iter()
         .fold(part, |part, term| part.names(term, utterances.as_slice()));
     part.names("rnnt/text", sentences.as_slice())
 }
 
-/// L = L_rnnt(speech) + λ_ctc L_ctc(speech) + λ_match L_c(speech, text) / U + λ_text L_rnnt(text).
+/// L = L_rnnt(speech) + λ_ctc L_ctc(speech) + λ_match L_c(speech, text) / U + λ_text L_rnnt(text), and in the arms that learn
+/// durations + λ_duration L_duration / U.
 pub(crate) fn objective(
     config: &Config,
     matching: Option<&dyn Consistency>,
-    model: &JointModel,
+    network: &Network,
     batch: &Batch,
     mode: Mode,
     step: u64,
 ) -> Result<Ledger> {
+    let (model, upsampler) = (&network.joint, &network.upsampler);
     let mut loss = Ledger::default();
     // Means over the whole step, so that its parts add up to it.
     let (paired, unpaired) = (batch.of_step.paired as f64, batch.of_step.text as f64);
 
     // (E1) Paired speech: the transducer lattice over (frame, label).
     let speech = model.encode_speech(&batch.features, mode)?; // [B, T, D]
-    let shared = model.share(&speech, mode)?; // [B, T, D]
-    let arcs = lattice(model, &shared, &batch.transcript, mode)?;
+    let levels = model.share_levels(&speech, config.model.shared_blocks, mode)?; // [B, T, D] each
+    let shared = &levels[levels.len() - 1];
+    let arcs = lattice(model, shared, &batch.transcript, mode)?;
     loss.add_counted("rnnt/speech", 1.0, transducer_loss(&arcs)?, paired)?;
 
     // DEPARTURE: CTC teaches the encoder alone, without a predictor that can learn few transcripts by heart.
-    if config.lambda_ctc > 0.0 {
-        let logits = model.ctc_logits(&shared)?; // [B, T, V]
-        let ctc = ctc_loss(&logits, &batch.transcript)?;
-        loss.add_counted("ctc", config.lambda_ctc, ctc, paired)?;
+    let ctc = match config.lambda_ctc > 0.0 {
+        true => Some(CtcScores::new(&model.ctc_logits(shared)?, &batch.transcript)?),
+        false => None,
+    };
+    if let Some(ctc) = &ctc {
+        loss.add_counted("ctc", config.lambda_ctc, ctc.loss()?, paired)?;
     }
 
     // (E2) Paired text, matched under the alignments the lattice already holds, per label.
-    if let Some(matching) = matching {
-        let text = model.encode_text(&upsampled(&batch.transcript, config.repeat)?, mode)?; // [B, U·repeat, D]
-        let sides = match config.placement {
-            Placement::Encoders => (speech, text),
-            Placement::Shared => (shared, model.share(&text, mode)?),
-        };
-        let cost = matching.loss(Pair {
-            speech: &sides.0,
-            text: &sides.1,
+    if config.matching != Matching::Off {
+        let text = upsampler.paired(model, &batch.transcript, &arcs, mode)?; // [B, U or T, D]
+        let level = config.match_level;
+        let texts = model.share_levels(&text.text, level, mode)?;
+        let pair = Pair {
+            speech: &levels[level],
+            text: &texts[level],
             arcs: &arcs,
-        })?;
-        let labels = batch
-            .transcript
-            .lengths()
-            .as_slice()
-            .iter()
-            .map(|&n| n.max(1) as f32);
-        let labels = candle_core::Tensor::from_iter(labels, cost.device())?;
+        };
+        let cost = match (matching, &ctc) {
+            (Some(matching), _) => matching.loss(pair)?,
+            (None, Some(ctc)) => {
+                ctc.expected_cost(&pairwise(config.metric.distance(), pair.speech, pair.text)?)?
+            }
+            (None, None) => {
+                return Err(Error::Invalid {
+                    what: "matching",
+                    why: "expected lambda_ctc above 0 for the alignments of CTC, got 0".into(),
+                });
+            }
+        };
+        let labels = labels_of(&batch.transcript, &cost)?;
+        let cost = if config.per_label { (cost / &labels)? } else { cost };
         let ramp = (step as f64 / (config.match_warmup * config.trainer.steps as f64).max(1.0)).min(1.0);
-        loss.add_counted(
-            "consistency",
-            config.lambda_match * ramp,
-            (cost / labels)?,
-            paired,
-        )?;
+        loss.add_counted("consistency", config.lambda_match * ramp, cost, paired)?;
+        if let Some(nats) = text.duration_loss {
+            loss.add_counted("durations", config.lambda_duration, (nats / labels)?, paired)?;
+        }
     }
 
     // (E3) Unpaired text: the masked text takes the place of speech.
     if let Some((text, masked)) = &batch.text {
-        let encoded = model.encode_text(&upsampled(masked, config.repeat)?, mode)?; // [B, U·repeat, D]
+        let encoded = upsampler.unpaired(model, text, masked, mode)?; // [B, U or T, D]
         let arcs = lattice(model, &model.share(&encoded, mode)?, text, mode)?;
         loss.add_counted("rnnt/text", config.lambda_text, transducer_loss(&arcs)?, unpaired)?;
     }
     Ok(loss)
+}
+
+/// The number of labels of each utterance, at least 1, in the dtype of `like`.
+fn labels_of(labels: &Labels, like: &Tensor) -> Result<Tensor> {
+    let counts = labels.lengths().as_slice().iter().map(|&n| n.max(1) as f64);
+    Ok(Tensor::from_iter(counts, like.device())?.to_dtype(like.dtype())?)
 }
 
 #[cfg(test)]
@@ -171,7 +178,7 @@ mod tests {
     use sandhi_train::Gradients;
 
     use super::*;
-    use crate::experiment::{Astra, build};
+    use crate::experiment::Astra;
 
     const VOCABULARY: usize = 12;
 
@@ -216,17 +223,17 @@ mod tests {
     }
 
     /// Every arm's objective with the parameters of its model, all from the same seed.
-    fn arms() -> Vec<(&'static str, Config, Params, JointModel)> {
+    fn arms() -> Vec<(&'static str, Config, Params, Network)> {
         let arms = Astra::arms(&Setting::embedded(Scale::Smoke)).unwrap();
         let make = |arm: sandhi_lab::Arm<Config>| {
             let params = Params::seeded(1, DType::F32, &Device::Cpu);
-            let model = build(&arm.config, VOCABULARY, 0, &params).unwrap();
+            let model = Network::new(&arm.config, VOCABULARY, 0, &params).unwrap();
             (arm.name, arm.config, params, model)
         };
         arms.into_iter().map(make).collect()
     }
 
-    fn loss_of(config: &Config, model: &JointModel, mode: Mode) -> Ledger {
+    fn loss_of(config: &Config, model: &Network, mode: Mode) -> Ledger {
         let mut batch = batch();
         if config.text_batch == 0 {
             batch.text = None;
