@@ -4,6 +4,8 @@
 pub use sandhi_align as align;
 #[cfg(feature = "audio")]
 pub use sandhi_audio as audio;
+#[cfg(feature = "bestrq")]
+pub use sandhi_bestrq as bestrq;
 #[cfg(feature = "conformer")]
 pub use sandhi_conformer as conformer;
 #[cfg(feature = "core")]
