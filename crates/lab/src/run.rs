@@ -65,6 +65,8 @@ pub struct Run {
     events: Events,
     splits: HashMap<String, Split>,
     bars: MultiProgress,
+    /// What stands before the names of pieces of work: the stage.
+    prefix: String,
     log: File,
     begun: Instant,
     earlier: f64,
@@ -188,7 +190,7 @@ impl Run {
 
     /// Starts showing how far a piece of work is.
     pub fn progress(&self, what: &str, total: u64) -> Progress {
-        Progress::start(&self.bars, what, total)
+        Progress::start(&self.bars, &format!("{}{what}", self.prefix), total)
     }
 
     /// Shows a warning and keeps it in `log.txt`.
@@ -226,6 +228,37 @@ impl Run {
     pub fn interrupt(&mut self, step: u64) -> Error {
         self.interrupted = true;
         Error::Interrupted { step }
+    }
+
+    /// A stage of this run that trains by itself, such as a pre-training: a run in the directory `name` below this one's, with
+    /// the same arm, seed and configuration. End it with [`done`](Self::done).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`], [`Error::Io`].
+    pub fn stage(&self, name: &str) -> Result<Self> {
+        let dir = self.dir.join(name);
+        fs::create_dir_all(&dir).map_err(Error::io("cannot create", &dir))?;
+        let lock = Lock::take(&dir)?;
+        let identity = Identity::read(&dir)?.unwrap_or_else(|| Identity {
+            sessions: 0,
+            wall_seconds: 0.0,
+            metadata: BTreeMap::new(),
+            ..self.identity.clone()
+        });
+        let mut stage = Self::begin(dir, lock, identity)?;
+        stage.prefix = format!("{name}: ");
+        stage.bars = self.bars.clone();
+        Ok(stage)
+    }
+
+    /// Ends a [`stage`](Self::stage) that is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn done(self) -> Result<()> {
+        self.close(Status::Done, None)
     }
 
     /// A run in a directory of its own, outside of any experiment: for tests and for programs that only train.
@@ -321,6 +354,7 @@ impl Run {
             log: log.map_err(Error::io("cannot open", log_path))?,
             splits: HashMap::new(),
             bars: MultiProgress::new(),
+            prefix: String::new(),
             begun: Instant::now(),
             earlier: identity.wall_seconds,
             interrupted: false,

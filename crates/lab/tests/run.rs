@@ -273,3 +273,27 @@ fn run_that_panics_is_not_left_running() {
     assert!(panicked.join().is_err());
     assert_eq!(identity(dir.path()).status, Status::Failed);
 }
+
+#[test]
+fn stage_of_a_run_has_a_directory_and_an_end_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = Run::at(dir.path(), 7).unwrap();
+    let mut stage = run.stage("pretrain").unwrap();
+    assert_eq!((stage.seed(), stage.arm()), (7, run.arm()));
+    assert!(run.stage("pretrain").is_err(), "it is locked");
+    stage.log(3, "train", &[("loss", 1.5)]).unwrap();
+    stage.set("fact", 2).unwrap();
+    stage.done().unwrap();
+    let identity = Identity::read(&dir.path().join("pretrain")).unwrap().unwrap();
+    assert_eq!((identity.status, identity.sessions), (Status::Done, 1));
+    assert!(identity.metadata.contains_key("fact"));
+    assert!(dir.path().join("pretrain/metrics.jsonl").exists());
+    // The run itself goes on, and knows nothing of it.
+    let whole = Identity::read(dir.path()).unwrap().unwrap();
+    assert_eq!(whole.status, Status::Running);
+    assert!(!whole.metadata.contains_key("fact"));
+    // Whoever comes back to a stage goes on in it.
+    drop(run.stage("pretrain").unwrap());
+    let identity = Identity::read(&dir.path().join("pretrain")).unwrap().unwrap();
+    assert_eq!((identity.status, identity.sessions), (Status::Failed, 2));
+}

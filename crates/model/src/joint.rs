@@ -1,12 +1,12 @@
 //! The joint speech and text model of ASTRA.
 
 use candle_core::Module;
-use sandhi_conformer::{Conformer, ConvSubsampling};
+use sandhi_conformer::Conformer;
 use sandhi_core::{Error, Labels, Padded, Result};
 use sandhi_nn::{Embedding, Linear, Mode, Params};
 
 use crate::durations::padded_ids;
-use crate::{Joiner, JoinerInputs, JointConfig, Predictor};
+use crate::{Joiner, JoinerInputs, JointConfig, Predictor, SpeechPath};
 
 #[derive(Clone, Debug)]
 struct TextEncoder {
@@ -24,10 +24,8 @@ struct TextEncoder {
 /// ```
 #[derive(Clone, Debug)]
 pub struct JointModel {
-    subsampling: ConvSubsampling,
-    speech: Conformer,
+    path: SpeechPath,
     text: Option<TextEncoder>,
-    shared: Conformer,
     predictor: Predictor,
     joiner: Joiner,
     ctc: Option<Linear>,
@@ -59,19 +57,10 @@ impl JointModel {
     ///
     /// As the layers of [`sandhi_nn`].
     pub fn speech_only(config: &JointConfig, vocabulary: usize, blank: u32, params: &Params) -> Result<Self> {
-        let dim = config.block.dim;
         let (p, layers) = (config.predictor_dim, config.predictor_layers);
-        let scope = params.scope("speech");
         Ok(Self {
-            subsampling: ConvSubsampling::new(
-                config.num_bins,
-                config.channels,
-                dim,
-                &scope.scope("subsampling"),
-            )?,
-            speech: Conformer::new(&config.block, config.speech_blocks, &scope)?,
+            path: SpeechPath::new(config, params)?,
             text: None,
-            shared: Conformer::new(&config.block, config.shared_blocks, &params.scope("shared"))?,
             predictor: Predictor::new(
                 vocabulary,
                 blank,
@@ -80,7 +69,13 @@ impl JointModel {
                 config.block.dropout,
                 &params.scope("predictor"),
             )?,
-            joiner: Joiner::new(dim, p, config.joiner_dim, vocabulary, &params.scope("joiner"))?,
+            joiner: Joiner::new(
+                config.block.dim,
+                p,
+                config.joiner_dim,
+                vocabulary,
+                &params.scope("joiner"),
+            )?,
             ctc: None,
             blank,
         })
@@ -107,7 +102,7 @@ impl JointModel {
     ///
     /// [`Error::TooShort`] naming an utterance below the receptive field.
     pub fn encode_speech(&self, features: &Padded, mode: Mode) -> Result<Padded> {
-        self.speech.encode(&self.subsampling.forward(features)?, mode)
+        self.path.encode(features, mode)
     }
 
     /// Labels to text embeddings `[B, U, D]`, before the shared encoder. One position per label.
@@ -132,7 +127,7 @@ impl JointModel {
     ///
     /// [`Error::Tensor`] on a wrong width.
     pub fn share(&self, encoded: &Padded, mode: Mode) -> Result<Padded> {
-        self.shared.encode(encoded, mode)
+        self.path.share(encoded, mode)
     }
 
     /// What [`share`](Self::share) makes on its way: the embeddings themselves, then the output of each of the first
@@ -142,7 +137,7 @@ impl JointModel {
     ///
     /// [`Error::Tensor`] on a wrong width.
     pub fn share_levels(&self, encoded: &Padded, blocks: usize, mode: Mode) -> Result<Vec<Padded>> {
-        self.shared.levels(encoded, blocks, mode)
+        self.path.share_levels(encoded, blocks, mode)
     }
 
     /// Logits `[B, T, V]` of the CTC output layer.

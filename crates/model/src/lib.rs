@@ -6,6 +6,7 @@ mod joiner;
 mod joint;
 mod predictor;
 mod resampler;
+mod speech_path;
 mod steps;
 
 pub use config::JointConfig;
@@ -14,4 +15,5 @@ pub use joiner::{Joiner, JoinerInputs};
 pub use joint::JointModel;
 pub use predictor::Predictor;
 pub use resampler::Resampler;
+pub use speech_path::SpeechPath;
 pub use steps::{State, Steps};

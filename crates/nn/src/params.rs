@@ -181,6 +181,26 @@ impl Params {
         Ok(())
     }
 
+    /// Sets the variables that `values` names and leaves all others as they are: a training that starts from a part of
+    /// another's weights.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if a name is unknown, [`Error::Shape`] if a shape differs. Nothing is changed then.
+    pub fn adopt(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mut all = self.snapshot()?;
+        for (name, value) in values {
+            if all.insert(name.clone(), value.clone()).is_none() {
+                let why = format!("{name} is unknown");
+                return Err(Error::Invalid {
+                    what: "parameters",
+                    why,
+                });
+            }
+        }
+        self.restore(&all)
+    }
+
     /// Writes all variables to a safetensors file.
     ///
     /// # Errors

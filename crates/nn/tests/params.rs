@@ -46,6 +46,23 @@ fn params_survive_a_file_and_refuse_a_wrong_one() -> Result<()> {
 }
 
 #[test]
+fn params_adopt_a_part_and_keep_the_rest() -> Result<()> {
+    let (whole, part) = (
+        Params::seeded(1, DType::F32, &Device::Cpu),
+        Params::seeded(2, DType::F32, &Device::Cpu),
+    );
+    let (x, y) = (values(&whole, "x")?, values(&whole, "y")?);
+    let other = values(&part, "x")?;
+    assert_ne!(x, other);
+    whole.adopt(&part.snapshot()?)?;
+    assert_eq!((values(&whole, "x")?, values(&whole, "y")?), (other, y));
+    values(&part, "z")?;
+    let error = whole.adopt(&part.snapshot()?).unwrap_err().to_string();
+    assert_eq!(error, "parameters: z is unknown");
+    Ok(())
+}
+
+#[test]
 fn params_share_their_variables_with_candle() -> Result<()> {
     let params = Params::seeded(1, DType::F32, &Device::Cpu);
     let x = params.scope("layer").get("x", &[50], NORMAL)?;

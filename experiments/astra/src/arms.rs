@@ -1,9 +1,9 @@
 //! The arms: what each one asks, and in what it differs from the method itself.
 
 use sandhi_audio::SpecAugmentConfig;
-use sandhi_lab::{Arm, Setting};
+use sandhi_lab::{Arm, Scale, Setting};
 
-use crate::config::{Config, Matching, Metric, Paired, Upsampling};
+use crate::config::{Config, Matching, Metric, Paired, Pretraining, Upsampling};
 
 /// All arms at a setting: the main table, then the rows of the ablations.
 pub(crate) fn arms(setting: &Setting) -> Vec<Arm<Config>> {
@@ -11,7 +11,7 @@ pub(crate) fn arms(setting: &Setting) -> Vec<Arm<Config>> {
     let mut arms = base.main();
     arms.extend(base.durations());
     arms.extend(base.matching());
-    arms.extend(base.training());
+    arms.extend(base.training(setting.scale));
     arms.extend(base.weights());
     arms.extend(base.amounts(setting));
     if setting.corpus == "an4" {
@@ -185,7 +185,11 @@ impl Base {
     }
 
     /// What surrounds the consistency loss.
-    fn training(&self) -> Vec<Arm<Config>> {
+    fn training(&self, scale: Scale) -> Vec<Arm<Config>> {
+        let pretrained = |config: Config| Config {
+            pretraining: Some(Pretraining::at(scale)),
+            ..config
+        };
         let plain = |config: Config| Config {
             augment: SpecAugmentConfig {
                 time_masks: 0,
@@ -195,6 +199,16 @@ impl Base {
             ..config
         };
         vec![
+            arm(
+                "rnnt-pretrained",
+                "paired speech only, after BEST-RQ on all speech",
+                pretrained(self.rnnt()),
+            ),
+            arm(
+                "astra-pretrained",
+                "the paper pre-trains with BEST-RQ; here on all speech of the training set",
+                pretrained(self.astra()),
+            ),
             arm(
                 "rnnt-no-augment",
                 "paired speech only, without SpecAugment",

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use sandhi_audio::{FbankConfig, SpecAugmentConfig};
+use sandhi_bestrq::QuantizerConfig;
 use sandhi_conformer::ConformerConfig;
 use sandhi_core::Distance;
 use sandhi_lab::{Scale, Setting};
@@ -104,6 +105,60 @@ pub(crate) struct Budget {
     pub(crate) max_utterances: usize,
 }
 
+/// BEST-RQ on speech alone, before the training proper.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pretraining {
+    pub(crate) steps: u64,
+    /// The highest learning rate; its schedule has the phases of the training's.
+    pub(crate) peak: f64,
+    /// What is predicted.
+    pub(crate) quantizer: QuantizerConfig,
+    /// What is hidden.
+    pub(crate) mask: sandhi_bestrq::MaskConfig,
+}
+
+impl Pretraining {
+    /// At a scale; the arms that pre-train take it from here.
+    pub(crate) fn at(scale: Scale) -> Self {
+        let (steps, codebooks, codebook_size) = match scale {
+            Scale::Smoke => (20, 1, 32),
+            // DEPARTURE: an hour of speech has 90,000 frames, too few for the 8192 codes of the paper.
+            Scale::Mini => (2000, 4, 256),
+            // As USM has it.
+            Scale::Paper => (100_000, 16, 8192),
+        };
+        Self {
+            steps,
+            peak: 1e-3,
+            quantizer: QuantizerConfig {
+                num_codebooks: codebooks,
+                codebook_size,
+                ..QuantizerConfig::paper(FbankConfig::kaldi().num_bins)
+            },
+            mask: sandhi_bestrq::MaskConfig::PAPER,
+        }
+    }
+
+    /// The training's settings, for these steps and this rate.
+    pub(crate) fn trainer(&self, config: &Config) -> TrainerConfig {
+        let steps = self.steps;
+        TrainerConfig {
+            steps,
+            accumulate: 1,
+            ema_decay: None,
+            validate_every: (steps / 4).max(1),
+            schedule: Schedule::WarmupHoldDecay {
+                peak: self.peak,
+                warmup: 0.1,
+                hold: 0.4,
+                floor: self.peak / 50.0,
+            },
+            ..config.trainer.clone()
+        }
+    }
+}
+
 /// One arm, resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,6 +211,8 @@ pub(crate) struct Config {
     pub(crate) augment: SpecAugmentConfig,
     /// Masks over the text-only input.
     pub(crate) mask: MaskConfig,
+    /// Whether the speech path is trained on speech alone first.
+    pub(crate) pretraining: Option<Pretraining>,
     /// The network.
     pub(crate) model: JointConfig,
     /// The optimizer and the loop.
@@ -208,6 +265,7 @@ impl Config {
                 max_freq: 15,
             },
             mask: MaskConfig { rate: 0.15, span: 2 },
+            pretraining: None,
             model: Self::model(setting.scale),
             trainer: TrainerConfig {
                 steps,

@@ -34,6 +34,8 @@ pub(crate) struct Utterance {
 /// Everything a run needs of its corpus.
 pub(crate) struct Data {
     pub(crate) train: Vec<Utterance>,
+    /// All of the training speech, for arms that pre-train on it.
+    pub(crate) speech: Vec<Utterance>,
     pub(crate) dev: Vec<Utterance>,
     pub(crate) tests: Vec<(String, Vec<Utterance>)>,
     /// Unpaired sentences as labels.
@@ -96,7 +98,11 @@ impl Data {
             );
         }
 
-        let total = paired.len() * config.speeds.len() + limit(&corpus.dev).len();
+        let speech = match config.pretraining {
+            Some(_) => limit(&corpus.train),
+            None => vec![],
+        };
+        let total = paired.len() * config.speeds.len() + speech.len() + limit(&corpus.dev).len();
         let total = total
             + corpus
                 .tests
@@ -115,6 +121,7 @@ impl Data {
         };
         let data = Self {
             train: prepare(paired, &config.speeds)?,
+            speech: prepare(speech, &[1.0])?,
             dev: prepare(limit(&corpus.dev), &[1.0])?,
             tests: corpus
                 .tests

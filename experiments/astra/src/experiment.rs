@@ -16,6 +16,7 @@ use crate::export::{Weights, export};
 use crate::memory;
 use crate::network::Network;
 use crate::objective::{consistency, objective, part};
+use crate::pretrain::pretrain;
 use crate::quality;
 
 /// The text front end in a run directory.
@@ -107,7 +108,7 @@ impl Experiment for Astra {
         let d = |what, why| Departure { what, why };
         vec![
             d(
-                "no BEST-RQ pre-training on unpaired speech",
+                "BEST-RQ pre-training only in arms of its own, on an hour of speech",
                 "the corpora of this scale have no unpaired speech to speak of",
             ),
             d(
@@ -169,6 +170,8 @@ impl Experiment for Astra {
         let network = Network::new(config, vocabulary, blank, &params)?;
         let model = &network.joint;
         run.set("parameters", params.num_values())?;
+
+        pretrain(config, &data, run, &params)?;
 
         // It refuses a configuration that makes no sense, before anything is planned by it.
         let mut trainer = Trainer::new(&params, config.trainer.clone())?;

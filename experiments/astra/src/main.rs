@@ -14,6 +14,7 @@ mod memory;
 mod network;
 mod objective;
 mod plan;
+mod pretrain;
 mod quality;
 mod transcribe;
 mod upsampler;
