@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use clap::Parser;
-use sandhi_lab::{Arm, Claim, Command, Departure, Experiment, Reference, Run, Scale, Setting, Unknown};
+use sandhi_lab::{
+    Ablation, Arm, Claim, Command, Departure, Experiment, Reference, Run, Scale, Setting, Unknown,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -88,6 +90,28 @@ impl Experiment for NoisyChannel {
             better: "quiet",
             worse: "loud",
         }]
+    }
+
+    fn ablations(_: &Setting) -> Vec<Ablation> {
+        vec![
+            Ablation {
+                name: "loudness",
+                question: "how much of the error rate is noise?",
+                arms: &["loud", "quiet", "silent"],
+                metrics: &[],
+            },
+            Ablation {
+                name: "silence",
+                question: "is a little noise worse than none?",
+                arms: &["silent", "quiet"],
+                metrics: &["test/wer", "test/cer"],
+            },
+        ]
+    }
+
+    fn expected_seconds(config: &Config, _: &Setting) -> Option<f64> {
+        // Without a pause it is over at once, and nobody knows when.
+        (config.pause_ms > 0).then(|| config.steps as f64 * config.pause_ms as f64 / 1000.0)
     }
 
     fn departures() -> Vec<Departure> {

@@ -120,6 +120,10 @@ pub fn execute<E: Experiment>(command: Command) -> anyhow::Result<()> {
                     writeln!(out, "{mark} {:<16} {}", arm.name, arm.why)?;
                 }
                 writeln!(out, "* run by default")?;
+                for ablation in &plan.ablations {
+                    let (name, question) = (&ablation.name, &ablation.question);
+                    writeln!(out, "ablation {name}: {question}  ({})", ablation.arms.join(", "))?;
+                }
             }
             Ok(())
         }

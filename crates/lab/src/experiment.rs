@@ -50,6 +50,21 @@ pub struct Claim {
     pub worse: &'static str,
 }
 
+/// A question that a group of arms answers together: each of them is compared with the first.
+///
+/// An arm may belong to several groups; it is run once for all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Ablation {
+    /// Name, as `cargo xtask ablate PAPER --only NAME` takes it.
+    pub name: &'static str,
+    /// What the group asks.
+    pub question: &'static str,
+    /// The reference, then the arms that are compared with it.
+    pub arms: &'static [&'static str],
+    /// Splits and measures to compare by, as `test-rare/wer`; empty for the word error rate on all splits of the table.
+    pub metrics: &'static [&'static str],
+}
+
 /// Where we leave the paper.
 #[derive(Debug, Clone, Copy)]
 pub struct Departure {
@@ -92,6 +107,20 @@ pub trait Experiment {
 
     /// The claims that can be decided in this setting. Both arms of each must exist.
     fn claims(setting: &Setting) -> Vec<Claim>;
+
+    /// The ablations that can be carried out in this setting. All their arms must exist.
+    fn ablations(setting: &Setting) -> Vec<Ablation> {
+        let _ = setting;
+        Vec::new()
+    }
+
+    /// How long one run of a configuration takes on one core, in seconds; `None` if nobody can say.
+    ///
+    /// Only for plans: the runner prefers what runs of the same configuration took.
+    fn expected_seconds(config: &Self::Config, setting: &Setting) -> Option<f64> {
+        let _ = (config, setting);
+        None
+    }
 
     /// Where we leave the paper.
     fn departures() -> Vec<Departure>;

@@ -1,8 +1,9 @@
+use sandhi_score::Unit;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{config_hash, differences, to_table};
 use crate::suggest::unknown;
-use crate::{Experiment, Override, Result, Setting};
+use crate::{Ablation, Error, Experiment, Override, Result, Setting};
 
 /// What an experiment intends in a setting: what `plan --json` prints and the report is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Plan {
     pub arms: Vec<PlanArm>,
     /// The claims.
     pub claims: Vec<PlanClaim>,
+    /// The ablations; a plan written before there were any has none.
+    #[serde(default)]
+    pub ablations: Vec<PlanAblation>,
     /// Where we leave the paper.
     pub departures: Vec<PlanDeparture>,
     /// What the paper does not say.
@@ -50,6 +54,9 @@ pub struct PlanArm {
     pub changes: Vec<String>,
     /// The configuration, as TOML.
     pub config: String,
+    /// How long one run takes on one core, if the experiment can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_seconds: Option<f64>,
 }
 
 /// [`Claim`](crate::Claim), owned.
@@ -61,6 +68,16 @@ pub struct PlanClaim {
     pub metric: String,
     pub better: String,
     pub worse: String,
+}
+
+/// [`Ablation`](crate::Ablation), owned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PlanAblation {
+    pub name: String,
+    pub question: String,
+    pub arms: Vec<String>,
+    pub metrics: Vec<String>,
 }
 
 /// [`Departure`](crate::Departure), owned.
@@ -84,7 +101,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// If the setting cannot be configured, an override fits no arm, or a claim names an arm that does not exist.
+    /// If the setting cannot be configured, an override fits no arm, a claim or an ablation names an arm that does not
+    /// exist, or an ablation compares nothing.
     pub fn of<E: Experiment>(setting: &Setting, overrides: &[Override]) -> anyhow::Result<Self> {
         let arms = E::arms(setting)?;
         let mut planned: Vec<PlanArm> = Vec::with_capacity(arms.len());
@@ -100,6 +118,7 @@ impl Plan {
                 config_hash: config_hash(&config)?,
                 changes: differences(base, &table),
                 config: toml::to_string(&config)?,
+                expected_seconds: E::expected_seconds(&config, setting),
             });
         }
         let plan = Self {
@@ -124,6 +143,7 @@ impl Plan {
                     worse: claim.worse.to_owned(),
                 })
                 .collect(),
+            ablations: E::ablations(setting).iter().map(PlanAblation::of).collect(),
             departures: E::departures()
                 .into_iter()
                 .map(|departure| PlanDeparture {
@@ -143,7 +163,50 @@ impl Plan {
             plan.arm(&claim.better)?;
             plan.arm(&claim.worse)?;
         }
+        plan.check_ablations()?;
         Ok(plan)
+    }
+
+    /// Every ablation has a name of its own, and compares arms that exist with another that exists.
+    fn check_ablations(&self) -> Result<()> {
+        for (place, ablation) in self.ablations.iter().enumerate() {
+            for arm in &ablation.arms {
+                self.arm(arm)?;
+            }
+            let twice = |names: &[String], at: usize| names[..at].contains(&names[at]);
+            let reason = if self.ablations[..place].iter().any(|a| a.name == ablation.name) {
+                "its name is taken".to_owned()
+            } else if ablation.arms.len() < 2 {
+                format!(
+                    "expected a reference and an arm to compare with it, got {} arms",
+                    ablation.arms.len()
+                )
+            } else if let Some(at) = (0..ablation.arms.len()).find(|&at| twice(&ablation.arms, at)) {
+                format!("arm {} is named twice", ablation.arms[at])
+            } else if let Some(metric) = ablation.metrics.iter().find(|m| split_and_unit(m).is_none()) {
+                format!("expected metrics as test/wer or test/cer, got {metric}")
+            } else {
+                continue;
+            };
+            return Err(Error::Config {
+                origin: format!("of ablation {}", ablation.name),
+                reason,
+            });
+        }
+        Ok(())
+    }
+
+    /// The ablation of a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`](crate::Error::Unknown) with the nearest name.
+    pub fn ablation(&self, name: &str) -> Result<&PlanAblation> {
+        let find = self.ablations.iter().find(|ablation| ablation.name == name);
+        find.ok_or_else(|| {
+            let known: Vec<&str> = self.ablations.iter().map(|a| a.name.as_str()).collect();
+            unknown("ablation", name, &known)
+        })
     }
 
     /// The arm of a name.
@@ -160,5 +223,99 @@ impl Plan {
                 &self.arms.iter().map(|arm| arm.name.as_str()).collect::<Vec<_>>(),
             )
         })
+    }
+}
+
+impl PlanAblation {
+    fn of(ablation: &Ablation) -> Self {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Self {
+            name: ablation.name.to_owned(),
+            question: ablation.question.to_owned(),
+            arms: owned(ablation.arms),
+            metrics: owned(ablation.metrics),
+        }
+    }
+}
+
+/// Split and unit of a metric, as `test-common/wer`; `None` if it is no such thing.
+pub(crate) fn split_and_unit(metric: &str) -> Option<(&str, Unit)> {
+    let (split, measure) = metric.rsplit_once('/')?;
+    match measure {
+        "wer" => Some((split, Unit::Word)),
+        "cer" => Some((split, Unit::Character)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_is_split_and_measure() {
+        assert_eq!(
+            split_and_unit("test-common/wer"),
+            Some(("test-common", Unit::Word))
+        );
+        assert_eq!(split_and_unit("test/cer"), Some(("test", Unit::Character)));
+        assert_eq!(split_and_unit("test/bleu"), None);
+        assert_eq!(split_and_unit("wer"), None);
+    }
+
+    fn plan(ablations: &[(&str, &[&str], &[&str])]) -> Plan {
+        let arm = |name| serde_json::json!({"name": name, "why": "", "default": true, "config_hash": "", "changes": [], "config": ""});
+        let mut plan = serde_json::json!({
+            "reference": {"key": "", "title": "", "authors": "", "venue": "", "arxiv": "", "bibtex": ""},
+            "setting": Setting::embedded(crate::Scale::Mini),
+            "corpora": [], "arms": [arm("rnnt"), arm("astra")], "claims": [], "departures": [], "unknowns": [],
+        });
+        // A plan that was written before there were ablations has no such field.
+        if !ablations.is_empty() {
+            let ablation = |(name, arms, metrics)| serde_json::json!({"name": name, "question": "", "arms": arms, "metrics": metrics});
+            plan["ablations"] = ablations.iter().copied().map(ablation).collect();
+        }
+        serde_json::from_value(plan).unwrap()
+    }
+
+    #[test]
+    fn plan_of_before_ablations_and_times_is_read() {
+        let plan = plan(&[]);
+        assert!(plan.ablations.is_empty() && plan.arms[0].expected_seconds.is_none());
+        plan.check_ablations().unwrap();
+    }
+
+    #[test]
+    fn ablation_that_compares_nothing_is_refused() {
+        let check = |ablations: &[(&str, &[&str], &[&str])]| plan(ablations).check_ablations();
+        let good: &[&str] = &["rnnt", "astra"];
+        check(&[("text", good, &["test/wer"]), ("other", good, &[])]).unwrap();
+        for (ablations, what) in [
+            (
+                vec![("text", &["rnnt", "asrta"][..], &[][..])],
+                "did you mean 'astra'",
+            ),
+            (vec![("text", &["rnnt"], &[])], "got 1 arms"),
+            (vec![("text", &["rnnt", "rnnt"], &[])], "arm rnnt is named twice"),
+            (
+                vec![("text", good, &[]), ("text", good, &[])],
+                "its name is taken",
+            ),
+            (vec![("text", good, &["test/bleu"])], "got test/bleu"),
+        ] {
+            let error = check(&ablations).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_ablation_names_the_nearest() {
+        let plan = plan(&[("matching", &["rnnt", "astra"], &[])]);
+        assert_eq!(plan.ablation("matching").unwrap().arms[0], "rnnt");
+        let error = plan.ablation("macthing").unwrap_err().to_string();
+        assert!(
+            error.contains("unknown ablation 'macthing', did you mean 'matching'"),
+            "{error}"
+        );
     }
 }

@@ -256,3 +256,143 @@ fn report_of_one_arm_says_that_no_claim_is_tested() {
         assert!(text.contains("--arms rnnt"), "{text}");
     }
 }
+
+#[test]
+fn ablation_compares_every_arm_with_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), Scale::Mini, 1);
+    let text = report.markdown();
+    let section = text.split("### `repetition`").nth(1).unwrap();
+    let row = |arm: &str| {
+        section
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{arm}`")))
+            .unwrap()
+    };
+    let cells = |arm: &str| {
+        row(arm)
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect::<Vec<_>>()
+    };
+
+    // The reference has rates and nothing to be compared with.
+    let reference = cells("text");
+    assert!(
+        reference[1].contains("(reference)") && reference[3].is_empty(),
+        "{reference:?}"
+    );
+    // The difference is that of the rates shown: arm minus reference.
+    let rate = |cell: &str| {
+        cell.split(' ')
+            .next()
+            .unwrap()
+            .replace('\u{2212}', "-")
+            .parse::<f64>()
+            .unwrap()
+    };
+    let rnnt = cells("rnnt");
+    assert!(
+        (rate(&rnnt[4]) - rate(&reference[4]) - rate(&rnnt[5])).abs() < 0.11,
+        "{rnnt:?} {reference:?}"
+    );
+    assert!(rnnt[5].contains("**worse**"), "{rnnt:?}");
+    assert!(cells("upsampled")[5].contains("**better**"), "{section}");
+    assert!(cells("upsampled")[3].contains("**inconclusive**"), "{section}");
+    assert!(
+        section.contains("cargo xtask ablate astra --scale mini --only repetition"),
+        "{section}"
+    );
+
+    let terminal = report.terminal_ablations();
+    let line = terminal
+        .lines()
+        .find(|line| line.trim_start().starts_with("rnnt "))
+        .unwrap();
+    assert!(line.ends_with("worse"), "{terminal}");
+}
+
+#[test]
+fn ablation_says_which_of_its_arms_are_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), Scale::Mini, 1);
+    for text in [report.markdown(), report.html(), report.terminal_ablations()] {
+        assert!(
+            text.contains("missing: seed 0: failed: utterance fake-17"),
+            "{text}"
+        );
+        assert!(text.contains("missing: not run"), "{text}");
+    }
+    let text = report.markdown();
+    // Without its reference a group shows rates and compares nothing.
+    let orphans = text.split("### `orphans`").nth(1).unwrap();
+    let row = orphans.lines().find(|line| line.starts_with("| `text`")).unwrap();
+    assert_eq!(row.matches("nothing to compare with").count(), 2, "{row}");
+    assert!(
+        orphans.contains("test-rare WER") && orphans.contains("test-rare CER"),
+        "{orphans}"
+    );
+    // A group of which nobody ran two arms is named with the command that does.
+    assert!(!text.contains("### `gradient`"), "{text}");
+    assert!(
+        text.contains("`cargo xtask ablate astra --scale mini --only gradient`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn ablation_of_unequal_seeds_compares_those_both_have() {
+    let dir = tempfile::tempdir().unwrap();
+    report(dir.path(), Scale::Mini, 3);
+    std::fs::remove_dir_all(dir.path().join("runs/astra/mini/text/seed-2")).unwrap();
+    let report = Report::collect(&common::plan(Scale::Mini), &dir.path().join("runs")).unwrap();
+    let text = report.markdown();
+    let section = text.split("### `repetition`").nth(1).unwrap();
+    let row = section.lines().find(|line| line.starts_with("| `rnnt`")).unwrap();
+    assert!(row.contains("(of 2 seeds)") && row.ends_with("| 3 |"), "{row}");
+    assert!(report.html().contains(", of 2 seeds"));
+}
+
+#[test]
+fn smoke_scale_compares_without_a_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), Scale::Smoke, 1);
+    let text = report.markdown();
+    assert!(text.contains("### `repetition`"), "{text}");
+    assert!(
+        !text.contains("**better**") && !text.contains("**worse**"),
+        "{text}"
+    );
+    assert_eq!(report.results(), None, "smoke runs are no results");
+}
+
+#[test]
+fn results_hold_what_a_reader_compares_and_needs_to_make_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = report(dir.path(), Scale::Mini, 3);
+    let text = report.results().unwrap();
+    for part in [
+        "## astra, mini",
+        "cargo xtask reproduce astra --scale mini --seeds 3",
+        "hash `5f0c9e1b6a`",
+        "### Error rates",
+        "where there are several seeds, their mean",
+        "### Claims",
+        "**not reproduced**",
+        "#### `repetition`",
+        "cargo xtask ablate astra --scale mini --only repetition --seeds 3",
+        "| `text` | 0, 1, 2 | 5 min 13 s |",
+        "`012345678`",
+        "[report](reports/astra/mini/README.md)",
+    ] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    // The table is the report's.
+    let row = |text: &str| {
+        text.lines()
+            .find(|line| line.starts_with("| `rnnt`"))
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(row(&text), row(&report.markdown()));
+}

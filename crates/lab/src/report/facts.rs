@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::report::evidence::Evidence;
+use crate::report::evidence::{Evidence, RunEvidence};
 use crate::{Plan, Setting};
 
 /// How the runs came to be.
@@ -64,7 +64,7 @@ impl Facts {
             format!("sandhi {}, candle {}, {}", code.version, code.candle, code.rustc)
         }));
         Self {
-            command: command(plan, evidence),
+            command: reproduce(plan, evidence),
             cautions: cautions(plan, evidence, &machines),
             records: records(evidence),
             not_run: evidence
@@ -80,15 +80,8 @@ impl Facts {
     }
 }
 
-/// The command of the runner that makes these runs.
-fn command(plan: &Plan, evidence: &Evidence) -> String {
-    let mut command = format!(
-        "cargo xtask reproduce {} --scale {}",
-        plan.reference.key, plan.setting.scale
-    );
-    if plan.setting.corpus != Setting::EMBEDDED {
-        command.push_str(&format!(" --corpus {} --data-root DIR", plan.setting.corpus));
-    }
+/// The command of the runner that makes all runs again.
+fn reproduce(plan: &Plan, evidence: &Evidence) -> String {
     let shown: Vec<&str> = evidence
         .arms
         .iter()
@@ -101,24 +94,31 @@ fn command(plan: &Plan, evidence: &Evidence) -> String {
         .filter(|arm| arm.default)
         .map(|arm| arm.name.as_str())
         .collect();
-    if shown.len() == plan.arms.len() && shown != default {
-        command.push_str(" --arms all");
-    } else if shown != default {
-        command.push_str(&format!(" --arms {}", shown.join(",")));
+    let arms = if shown == default {
+        String::new()
+    } else if shown.len() == plan.arms.len() {
+        " --arms all".to_owned()
+    } else {
+        format!(" --arms {}", shown.join(","))
+    };
+    command(plan, "reproduce", &arms, &evidence.runs().collect::<Vec<_>>())
+}
+
+/// A command of the runner that makes runs again: what to do, with which of the arms.
+pub(crate) fn command(plan: &Plan, verb: &str, choice: &str, runs: &[&RunEvidence]) -> String {
+    let mut command = format!(
+        "cargo xtask {verb} {} --scale {}",
+        plan.reference.key, plan.setting.scale
+    );
+    if plan.setting.corpus != Setting::EMBEDDED {
+        command.push_str(&format!(" --corpus {} --data-root DIR", plan.setting.corpus));
     }
-    let seeds = evidence
-        .runs()
-        .map(|run| run.identity.seed + 1)
-        .max()
-        .unwrap_or(1);
+    command.push_str(choice);
+    let seeds = runs.iter().map(|run| run.identity.seed + 1).max().unwrap_or(1);
     if seeds > 1 {
         command.push_str(&format!(" --seeds {seeds}"));
     }
-    for change in unique(
-        evidence
-            .runs()
-            .flat_map(|run| run.identity.overrides.iter().cloned()),
-    ) {
+    for change in unique(runs.iter().flat_map(|run| run.identity.overrides.iter().cloned())) {
         let quoted = if change.contains(char::is_whitespace) {
             format!("'{change}'")
         } else {
@@ -222,7 +222,7 @@ fn short(hash: &str, digits: usize) -> String {
     hash.chars().take(digits).collect()
 }
 
-fn unique(values: impl IntoIterator<Item = String>) -> Vec<String> {
+pub(crate) fn unique(values: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = Vec::new();
     for value in values {
         if !seen.contains(&value) {

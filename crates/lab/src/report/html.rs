@@ -1,3 +1,4 @@
+use crate::report::rates::Rate;
 use crate::report::svg::escape;
 
 /// Text an experiment's author wrote: `code` between backticks, the rest as it stands.
@@ -40,6 +41,28 @@ pub(crate) fn definitions<'a>(items: impl IntoIterator<Item = (&'a str, &'a str)
 /// A table that scrolls by itself where it is too wide.
 pub(crate) fn table(head: &str, rows: &str) -> String {
     format!("<div class=\"scroll\"><table>\n<thead>{head}</thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n")
+}
+
+/// A rate over its interval, as a cell.
+pub(crate) fn number(rate: &Rate) -> String {
+    format!(
+        "<td>{:.1}<small>{:.1}&#8202;&ndash;&#8202;{:.1}</small></td>",
+        rate.score.value, rate.interval.low, rate.interval.high
+    )
+}
+
+/// A sentence of ours: *emphasis* between asterisks, a narrow space before the percent sign.
+pub(crate) fn emphasized(text: &str) -> String {
+    let mut html = String::new();
+    for (place, part) in text.split('*').enumerate() {
+        let part = escape(part).replace(" %", "&#8239;%");
+        if place % 2 == 1 {
+            html.push_str(&format!("<em>{part}</em>"));
+        } else {
+            html.push_str(&part);
+        }
+    }
+    html
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 use std::fmt::Write;
 
 use crate::format_duration;
-use crate::report::Report;
 use crate::report::examples::Piece;
-use crate::report::rates::SAMPLES;
-use crate::report::svg::minus;
-use crate::report::table::bracketed;
+use crate::report::rates::{SAMPLES, reading};
+use crate::report::table::{Table, bracketed, signed};
 use crate::report::verdict::{Judged, NONE_TESTED, any_tested};
+use crate::report::{Report, ablation};
 
 /// How many of the worst utterances are shown; the page has more.
 const EXAMPLES: usize = 5;
@@ -15,8 +14,9 @@ const EXAMPLES: usize = 5;
 pub(crate) fn write(report: &Report) -> String {
     let mut text = String::new();
     head(&mut text, report);
-    claims(&mut text, report);
+    section(&mut text, "## Claims", &claims(report));
     rates(&mut text, report);
+    ablations(&mut text, report);
     pictures(&mut text, report);
     examples(&mut text, report);
     readings(&mut text, report);
@@ -49,15 +49,15 @@ fn head(text: &mut String, report: &Report) {
     }
 }
 
-fn claims(text: &mut String, report: &Report) {
+/// The claims with their verdicts; empty if the paper makes none.
+pub(crate) fn claims(report: &Report) -> String {
     if report.judged.is_empty() {
-        return;
+        return String::new();
     }
     if !any_tested(&report.judged) {
-        let _ = writeln!(text, "## Claims\n\n{NONE_TESTED}\n");
-        return;
+        return format!("{NONE_TESTED}\n\n");
     }
-    text.push_str("## Claims\n\n| claim | source | verdict | evidence |\n|---|---|---|---|\n");
+    let mut text = "| claim | source | verdict | evidence |\n|---|---|---|---|\n".to_owned();
     for judged in &report.judged {
         let claim = &judged.claim;
         let _ = writeln!(
@@ -75,6 +75,7 @@ fn claims(text: &mut String, report: &Report) {
          on the other, else *inconclusive*. Paired bootstrap over utterances, and over seeds where there are several, \
          {SAMPLES} resamples.\n"
     );
+    text
 }
 
 /// The numbers behind a verdict, in a sentence.
@@ -83,7 +84,6 @@ pub(crate) fn evidence(judged: &Judged) -> String {
     let numbers = judged.comparison.as_ref().map(|comparison| {
         let difference = comparison.paired.difference;
         let by = comparison.worse - comparison.better;
-        let points = format!("{by:+.1} [{:+.1}, {:+.1}]", difference.low, difference.high);
         let seeds = if comparison.seeds == 1 {
             "1 seed".to_owned()
         } else {
@@ -96,7 +96,7 @@ pub(crate) fn evidence(judged: &Judged) -> String {
             claim.worse,
             comparison.worse,
             claim.metric,
-            minus(&points),
+            signed(by, &difference),
             comparison.utterances,
         )
     });
@@ -113,43 +113,7 @@ fn rates(text: &mut String, report: &Report) {
     if table.splits.is_empty() {
         text.push_str("No run is complete.\n\n");
     } else {
-        text.push_str("| arm |");
-        for split in &table.splits {
-            let _ = write!(text, " {split} WER | {split} CER |");
-        }
-        text.push_str(" seeds |\n|---|");
-        text.push_str(&"---:|".repeat(2 * table.splits.len() + 1));
-        text.push('\n');
-        for row in &table.rows {
-            let absence = row
-                .absence
-                .as_deref()
-                .map(|absence| format!(" *({absence})*"))
-                .unwrap_or_default();
-            let _ = write!(text, "| `{}`: {}{} |", row.arm, cell(&row.why), cell(&absence));
-            for cell in &row.cells {
-                match cell {
-                    Some(cell) => {
-                        let _ = write!(
-                            text,
-                            " {} | {} |",
-                            bracketed(&cell.word),
-                            bracketed(&cell.character)
-                        );
-                    }
-                    None => text.push_str(" missing | missing |"),
-                }
-            }
-            let seeds = row
-                .cells
-                .iter()
-                .flatten()
-                .map(|cell| cell.word.seeds.len())
-                .max()
-                .unwrap_or(0);
-            let _ = writeln!(text, " {seeds} |");
-        }
-        text.push_str("\nErrors per hundred, with 95 % bootstrap intervals; lower is better.\n\n");
+        text.push_str(&rates_table(table));
         if !table.rows.iter().all(|row| row.absence.is_some()) {
             text.push_str("![Word error rates with intervals](rates.svg)\n\n");
         }
@@ -160,6 +124,63 @@ fn rates(text: &mut String, report: &Report) {
     }
     if !report.facts.not_run.is_empty() {
         let _ = writeln!(text, "Arms not run: `{}`.\n", report.facts.not_run.join("`, `"));
+    }
+}
+
+/// The rates of all arms, and how they are to be read.
+pub(crate) fn rates_table(table: &Table) -> String {
+    let mut text = "| arm |".to_owned();
+    for split in &table.splits {
+        let _ = write!(text, " {split} WER | {split} CER |");
+    }
+    text.push_str(" seeds |\n|---|");
+    text.push_str(&"---:|".repeat(2 * table.splits.len() + 1));
+    text.push('\n');
+    for row in &table.rows {
+        let absence = row
+            .absence
+            .as_deref()
+            .map(|absence| format!(" *({absence})*"))
+            .unwrap_or_default();
+        let _ = write!(text, "| `{}`: {}{} |", row.arm, cell(&row.why), cell(&absence));
+        for cell in &row.cells {
+            match cell {
+                Some(cell) => {
+                    let _ = write!(
+                        text,
+                        " {} | {} |",
+                        bracketed(&cell.word),
+                        bracketed(&cell.character)
+                    );
+                }
+                None => text.push_str(" missing | missing |"),
+            }
+        }
+        let seeds = row
+            .cells
+            .iter()
+            .flatten()
+            .map(|cell| cell.word.seeds.len())
+            .max()
+            .unwrap_or(0);
+        let _ = writeln!(text, " {seeds} |");
+    }
+    let _ = writeln!(text, "\n{}\n", reading());
+    text
+}
+
+fn ablations(text: &mut String, report: &Report) {
+    let mut body = ablation::sections(&report.ablations, "###");
+    if let Some(skipped) = ablation::skipped(&report.ablations, &report.plan) {
+        body.push_str(&format!("{skipped}\n\n"));
+    }
+    section(text, "## Ablations", &body);
+}
+
+/// A heading and what stands under it; nothing if that is empty.
+pub(crate) fn section(text: &mut String, heading: &str, body: &str) {
+    if !body.is_empty() {
+        let _ = write!(text, "{heading}\n\n{body}");
     }
 }
 
@@ -259,7 +280,7 @@ fn making(text: &mut String, report: &Report) {
 }
 
 /// Text that Markdown takes as it stands.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(
@@ -274,6 +295,6 @@ fn plain(text: &str) -> String {
 }
 
 /// Text an experiment's author wrote, as Markdown of one line; only what would end a table cell is taken out.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }

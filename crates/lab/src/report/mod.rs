@@ -3,6 +3,7 @@
 //! Made from a [`Plan`] and the run directories alone; no model is built for it. The Markdown is meant to be
 //! committed, so that a changed number is a difference under review; the page is meant to be read.
 
+mod ablation;
 mod alignment;
 mod axis;
 mod curves;
@@ -14,6 +15,7 @@ mod intervals;
 mod markdown;
 mod page;
 mod rates;
+mod results;
 mod spectrogram;
 mod svg;
 mod table;
@@ -38,6 +40,7 @@ pub struct Report {
     plan: Plan,
     evidence: Evidence,
     judged: Vec<Judged>,
+    ablations: Vec<ablation::Group>,
     table: Table,
     facts: Facts,
     figures: Vec<alignment::Figure>,
@@ -80,6 +83,7 @@ impl Report {
             .map_or_else(Vec::new, |arm| examples::worst(&evidence, arm, 10));
         Ok(Self {
             table: Table::of(&evidence)?,
+            ablations: ablation::groups(plan, &evidence)?,
             facts: Facts::of(plan, &evidence),
             figures: alignment::figures(&evidence)?,
             panels: curves::panels(&evidence),
@@ -108,6 +112,18 @@ impl Report {
     /// The table of word error rates for a terminal.
     pub fn terminal_table(&self) -> String {
         self.table.terminal()
+    }
+
+    /// The ablations for a terminal; empty if none has two arms that were run.
+    pub fn terminal_ablations(&self) -> String {
+        ablation::lines(&self.ablations)
+    }
+
+    /// What the file of all results says of this setting, as Markdown; `None` where there is nothing to conclude from: no
+    /// run is complete, or the scale is smoke.
+    pub fn results(&self) -> Option<String> {
+        let concluded = self.plan.setting.scale > Scale::Smoke && !self.facts.runs.is_empty();
+        concluded.then(|| results::write(self))
     }
 
     /// Writes the page to `runs/<paper>/<setting>/` and the Markdown with its figures to

@@ -4,11 +4,11 @@ use crate::format_duration;
 use crate::report::alignment::Figure;
 use crate::report::curves::COLOURS;
 use crate::report::examples::{Example, Piece};
-use crate::report::html::{authored, definitions, section, table};
-use crate::report::rates::{Rate, SAMPLES};
+use crate::report::html::{authored, definitions, emphasized, number, section, table};
+use crate::report::rates::{SAMPLES, reading};
 use crate::report::svg::{STYLE, escape};
 use crate::report::verdict::{Judged, NONE_TESTED, Verdict, any_tested};
-use crate::report::{Report, alignment, curves, intervals, markdown};
+use crate::report::{Report, ablation, alignment, curves, intervals, markdown};
 
 const PAGE: &str = include_str!("page.css");
 
@@ -18,6 +18,7 @@ pub(crate) fn write(report: &Report) -> String {
         head(report),
         section("claims", "Claims", &claims(report)),
         section("rates", "Error rates", &rates(report)),
+        section("ablations", "Ablations", &ablations(report)),
         section("curves", "Learning curves", &learning(report)),
         section(
             "alignments",
@@ -195,9 +196,9 @@ fn rates(report: &Report) -> String {
         .map(|signature| format!("<li><code>{}</code></li>", escape(signature)))
         .collect();
     let mut html = format!(
-        "<div class=\"panels\">{figures}</div>\n{}<p class=\"fine\">Errors per hundred, with 95&#8239;% bootstrap \
-         intervals; lower is better.</p>\n",
-        table(&head, &rows)
+        "<div class=\"panels\">{figures}</div>\n{}<p class=\"fine\">{}</p>\n",
+        table(&head, &rows),
+        emphasized(&reading())
     );
     if !report.facts.not_run.is_empty() {
         let _ = writeln!(
@@ -215,11 +216,12 @@ fn rates(report: &Report) -> String {
     html
 }
 
-fn number(rate: &Rate) -> String {
-    format!(
-        "<td>{:.1}<small>{:.1}&#8202;&ndash;&#8202;{:.1}</small></td>",
-        rate.score.value, rate.interval.low, rate.interval.high
-    )
+fn ablations(report: &Report) -> String {
+    let mut html = ablation::panels(&report.ablations);
+    if let Some(skipped) = ablation::skipped(&report.ablations, &report.plan) {
+        let _ = writeln!(html, "<p class=\"fine\">{}</p>", authored(&skipped));
+    }
+    html
 }
 
 fn edits(report: &Report) -> String {

@@ -122,8 +122,19 @@ pub(crate) fn compare(
     }))
 }
 
+/// How the rates of a table are made, said under it.
+pub(crate) fn reading() -> String {
+    format!(
+        "Errors per hundred; where there are several seeds, their mean. Intervals: 95 % percentile bootstrap over utterances, and \
+         over seeds where there are several, {SAMPLES} resamples. Lower is better."
+    )
+}
+
 /// The interval of a statistic when seeds and utterances are both drawn with replacement, and how often it is
 /// positive; zero counts as half.
+///
+/// One seed fewer is drawn than there are, else the variance of a mean over few seeds would come out too small by
+/// 1/seeds (Rao & Wu 1988, "Resampling inference with complex survey data"). There must be two or more.
 fn over_seeds(
     seeds: usize,
     utterances: usize,
@@ -134,7 +145,7 @@ fn over_seeds(
             // One stream per resample: no draw depends on how many came before it.
             let mut random = ChaCha8Rng::seed_from_u64(SEED);
             random.set_stream(sample as u64);
-            let drawn_seeds: Vec<usize> = (0..seeds).map(|_| random.random_range(0..seeds)).collect();
+            let drawn_seeds: Vec<usize> = (1..seeds).map(|_| random.random_range(0..seeds)).collect();
             let drawn: Vec<usize> = (0..utterances)
                 .map(|_| random.random_range(0..utterances))
                 .collect();
@@ -208,4 +219,32 @@ fn same_utterances(left: &RunEvidence, right: &RunEvidence, split: &str) -> Resu
         left: left.name(),
         right: right.name(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn interval_over_seeds_has_the_variance_of_a_mean() {
+        let values: [f64; 3] = [20.0, 23.0, 24.5];
+        let (count, mean) = (
+            values.len() as f64,
+            values.iter().sum::<f64>() / values.len() as f64,
+        );
+        let unbiased = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let drawn = RefCell::new(Vec::new());
+        over_seeds(values.len(), 1, |seeds, _| {
+            let mean = seeds.iter().map(|&seed| values[seed]).sum::<f64>() / seeds.len() as f64;
+            drawn.borrow_mut().push(mean);
+            mean
+        });
+        let drawn = drawn.into_inner();
+        let spread = drawn.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / drawn.len() as f64;
+        // A bootstrap that draws as many as there are would have two thirds of it.
+        let ratio = spread / (unbiased / count);
+        assert!((ratio - 1.0).abs() < 0.15, "{ratio}");
+    }
 }

@@ -1,12 +1,12 @@
 use std::fmt::Write;
 
-use sandhi_score::Unit;
+use sandhi_score::{Interval, Unit};
 
 use crate::Result;
 use crate::report::evidence::Evidence;
 use crate::report::intervals;
 use crate::report::rates::{Rate, rate};
-use crate::report::svg::Svg;
+use crate::report::svg::{Svg, minus};
 
 /// The error rates of all arms on all splits.
 #[derive(Debug)]
@@ -163,6 +163,11 @@ impl Table {
             cells.filter_map(move |(split, cell)| Some((row, split.as_str(), cell.as_ref()?)))
         })
     }
+}
+
+/// A difference in points, as `+1.2 [−0.3, +2.6]`.
+pub(crate) fn signed(by: f64, interval: &Interval) -> String {
+    minus(&format!("{by:+.1} [{:+.1}, {:+.1}]", interval.low, interval.high))
 }
 
 /// `12.3 [11.0, 13.7]`.

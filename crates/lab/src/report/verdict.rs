@@ -1,5 +1,4 @@
-use sandhi_score::Unit;
-
+use crate::plan::split_and_unit;
 use crate::report::evidence::Evidence;
 use crate::report::rates::{Comparison, compare};
 use crate::{Plan, PlanClaim, Result, Scale};
@@ -71,7 +70,7 @@ fn judge_one(claim: &PlanClaim, scale: Scale, evidence: &Evidence) -> Result<Jud
             comparison,
         })
     };
-    let Some((split, unit)) = metric(&claim.metric) else {
+    let Some((split, unit)) = split_and_unit(&claim.metric) else {
         return judged(
             Verdict::NotTested(format!("no such metric: {}", claim.metric)),
             None,
@@ -108,27 +107,4 @@ fn judge_one(claim: &PlanClaim, scale: Scale, evidence: &Evidence) -> Result<Jud
         Verdict::Inconclusive("the interval of the difference contains zero".to_owned())
     };
     judged(verdict, Some(comparison))
-}
-
-/// Split and unit of `test-common/wer`.
-fn metric(text: &str) -> Option<(&str, Unit)> {
-    let (split, measure) = text.rsplit_once('/')?;
-    match measure {
-        "wer" => Some((split, Unit::Word)),
-        "cer" => Some((split, Unit::Character)),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metric_is_split_and_measure() {
-        assert_eq!(metric("test-common/wer"), Some(("test-common", Unit::Word)));
-        assert_eq!(metric("test/cer"), Some(("test", Unit::Character)));
-        assert_eq!(metric("test/bleu"), None);
-        assert_eq!(metric("wer"), None);
-    }
 }

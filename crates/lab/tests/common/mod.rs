@@ -73,6 +73,14 @@ pub(crate) fn plan(scale: Scale) -> Plan {
             claim("Paired speech alone does better on rare words than fixed repetition", "test-rare/wer", "rnnt", "upsampled"),
             claim("`astra` needs no repetition of labels and is better than `upsampled`", "test-rare/wer", "astra", "upsampled"),
         ],
+        "ablations": [
+            {"name": "repetition", "question": "what does text add, and what does repeating it?",
+             "arms": ["text", "rnnt", "upsampled", "astra", "astra-held"], "metrics": []},
+            {"name": "gradient", "question": "does gradient reach the alignment?",
+             "arms": ["astra", "astra-held"], "metrics": ["test-rare/wer"]},
+            {"name": "orphans", "question": "what if the reference of a group was not run?",
+             "arms": ["astra", "text", "upsampled"], "metrics": ["test-rare/wer", "test-rare/cer"]},
+        ],
         "departures": [
             {"what": "A model of 2 M parameters instead of 600 M", "why": "two cores and minutes; the presets of the paper's size are there"},
         ],
