@@ -3,7 +3,7 @@ use std::path::Path;
 
 use crate::paper;
 
-/// Shows every paper with its arms.
+/// Shows every paper with its arms and its ablations.
 pub(crate) fn list(root: &Path) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for paper in paper::papers(root)? {
@@ -24,11 +24,15 @@ pub(crate) fn list(root: &Path) -> anyhow::Result<()> {
             let mark = if arm.default { '*' } else { ' ' };
             writeln!(out, "  {mark} {:<width$}  {}", arm.name, arm.why)?;
         }
+        for group in &plan.ablations {
+            let arms = group.arms.join(", ");
+            writeln!(out, "  ablation {}: {}  ({arms})", group.name, group.question)?;
+        }
         writeln!(out, "  corpora: {}", plan.corpora.join(", "))?;
     }
     writeln!(
         out,
-        "* run by a plain `cargo xtask reproduce`; the others with --arms"
+        "* run by a plain `cargo xtask reproduce`; the others with --arms, the arms of ablations with `cargo xtask ablate`"
     )?;
     Ok(())
 }

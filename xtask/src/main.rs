@@ -1,14 +1,20 @@
 //! The runner: parses, builds, spawns. It knows neither tensors nor models, so it compiles in seconds; keep it so.
 
+mod ablate;
 mod bench;
 mod data;
 mod doctor;
 mod jobs;
 mod list;
+mod making;
 mod paper;
+mod report;
 mod reproduce;
+mod results;
+mod runs;
 mod status;
 mod tidy;
+mod time;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -23,8 +29,11 @@ Examples:
   cargo xtask reproduce astra --arms rnnt,astra --seeds 3
   cargo xtask reproduce astra --corpus an4 --data-root ~/data/an4
   cargo xtask reproduce astra --set trainer.steps=500 --dry-run
+  cargo xtask ablate astra --dry-run                the ablations: what would be run, and how long it would take
+  cargo xtask ablate astra --only NAME --seeds 3    every arm of a group against its reference; `list` names the groups
   cargo xtask status                                what runs, what is done, since when
   cargo xtask report astra                          make the report again from the runs that are there
+  cargo xtask results                               RESULTS.md: all settings, with commands, hashes, times
   cargo xtask verify                                does the committed report say what the runs say?
   cargo xtask bench transducer --against torchaudio our losses beside others, and beside what no loss can beat
   cargo xtask bench audio --against torchaudio      decoding and features, in times of real time
@@ -43,7 +52,9 @@ struct Cli {
 enum Command {
     /// Build an experiment, run its arms, write the report
     Reproduce(reproduce::Options),
-    /// Show papers, their arms and what each arm asks
+    /// Build an experiment, run its ablations, write the report
+    Ablate(ablate::Options),
+    /// Show papers, their arms and ablations, and what each asks
     List,
     /// Show runs: state, last step and loss, age
     Status {
@@ -51,7 +62,9 @@ enum Command {
         paper: Option<String>,
     },
     /// Write the report from the runs that are there
-    Report(reproduce::ReportOptions),
+    Report(report::Options),
+    /// Write RESULTS.md from the runs that are there; what was run elsewhere is kept
+    Results,
     /// Check that reports say what the runs say, and that runs are what they claim
     Verify {
         /// Only this paper
@@ -79,9 +92,11 @@ fn main() -> ExitCode {
     let root = root();
     let outcome = match Cli::parse().command {
         Command::Reproduce(options) => return finish(reproduce::reproduce(&root, &options)),
+        Command::Ablate(options) => return finish(ablate::ablate(&root, &options)),
         Command::List => list::list(&root),
         Command::Status { paper } => status::status(&root, paper.as_deref()),
-        Command::Report(options) => reproduce::report(&root, &options),
+        Command::Report(options) => report::report(&root, &options),
+        Command::Results => results::results(&root),
         Command::Verify { paper } => verify::verify(&root, paper.as_deref()),
         Command::Data { command } => data::run(command),
         Command::Bench { command } => bench::run(&root, &command),

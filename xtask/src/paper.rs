@@ -34,6 +34,12 @@ pub(crate) fn known(root: &Path, paper: &str) -> anyhow::Result<()> {
     bail!("unknown paper '{paper}'{meant}; there are: {}", papers.join(", "))
 }
 
+/// Builds the experiment of a paper, which must be one there is.
+pub(crate) fn build_known(root: &Path, paper: &str) -> anyhow::Result<PathBuf> {
+    known(root, paper)?;
+    build(root, &["--release", "-p", paper], paper)
+}
+
 /// Builds what the arguments of `cargo build` select and returns the program of that name.
 pub(crate) fn build(root: &Path, arguments: &[&str], name: &str) -> anyhow::Result<PathBuf> {
     // Cargo's progress goes to standard error as always; the messages only tell where the program lies.
@@ -110,6 +116,13 @@ pub(crate) fn plan(root: &Path, binary: &Path, place: &[OsString]) -> anyhow::Re
         bail!("the experiment has no plan for this setting");
     }
     serde_json::from_slice(&output.stdout).context("the experiment's plan cannot be read")
+}
+
+/// The experiment without a model that the lab has for tests.
+#[cfg(test)]
+pub(crate) fn noisy_channel() -> PathBuf {
+    let arguments = ["-p", "sandhi-lab", "--example", "noisy_channel"];
+    build(&crate::root(), &arguments, "noisy_channel").unwrap()
 }
 
 #[cfg(test)]

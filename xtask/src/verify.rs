@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use sandhi_lab::Plan;
 use sandhi_lab::report;
 
+use crate::results;
 use crate::status::subdirectories;
 
 /// Checks every setting that was run here, and every committed report in itself.
@@ -30,6 +31,9 @@ pub(crate) fn verify(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
         for check in report::verify(&plan, &root.join("runs"), &root.join("reports"))? {
             tell(&format!("{paper} {}", check.what), check.fault)?;
         }
+        if let Some(fault) = results::fault(root, &plan)? {
+            tell(&format!("{paper} results of {}", plan.setting.name()), fault)?;
+        }
     }
     for folder in settings(&root.join("reports"), only)? {
         let name = folder.strip_prefix(root).unwrap_or(&folder).display().to_string();
@@ -50,7 +54,7 @@ pub(crate) fn verify(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
 }
 
 /// The plans kept beside the runs.
-fn plans(root: &Path, only: Option<&str>) -> anyhow::Result<Vec<Plan>> {
+pub(crate) fn plans(root: &Path, only: Option<&str>) -> anyhow::Result<Vec<Plan>> {
     let mut plans = Vec::new();
     for folder in settings(&root.join("runs"), only)? {
         let path = folder.join("plan.json");
