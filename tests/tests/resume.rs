@@ -126,6 +126,46 @@ fn run_asked_to_stop_exits_with_75_and_saves() {
 }
 
 #[test]
+fn run_stopped_and_killed_while_it_pre_trains_equals_uninterrupted() {
+    const ARM: &str = "rnnt-pretrained";
+    let place = Place::new();
+    succeed(place.run_arm(ARM, "straight", &[]));
+    let expected = remains(&place.arm_dir(ARM, "straight"));
+    let dir = place.arm_dir(ARM, "stopped");
+    let stage = dir.join("pretraining");
+
+    let mut child = place.run_arm(ARM, "stopped", &[]).spawn().unwrap();
+    assert!(wait_for_step(&mut child, &stage, 4));
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
+    let mut child = place.run_arm(ARM, "stopped", &[]).spawn().unwrap();
+    wait_for_step(&mut child, &stage, 10);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // And once more after the stage is over.
+    let mut child = place.run_arm(ARM, "stopped", &[]).spawn().unwrap();
+    wait_for_step(&mut child, &dir, 4);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeed(place.run_arm(ARM, "stopped", &[]));
+
+    let got = remains(&dir);
+    for (name, bytes) in &expected {
+        assert!(got[name] == *bytes, "{name} differs");
+    }
+    let weights = |run: &str| {
+        fs::read(
+            place
+                .arm_dir(ARM, run)
+                .join("pretraining/speech-path.safetensors"),
+        )
+        .unwrap()
+    };
+    assert!(weights("stopped") == weights("straight"));
+}
+
+#[test]
 fn run_asked_to_stop_and_continued_equals_uninterrupted() {
     let place = Place::new();
     let dir = place.run_dir("stopped");

@@ -191,6 +191,8 @@ pub(crate) struct Config {
     pub(crate) match_level: usize,
     /// Whether the consistency of an utterance is divided by its number of labels.
     pub(crate) per_label: bool,
+    /// What softens the warpings or the transport plan, in the unit of the distance.
+    pub(crate) temperature: f64,
     /// How text is upsampled.
     pub(crate) upsampling: Upsampling,
     /// Text positions per label, where they are fixed or drawn uniformly.
@@ -245,6 +247,7 @@ impl Config {
             metric: Metric::Mae,
             match_level: 0,
             per_label: true,
+            temperature: 0.1,
             upsampling: Upsampling::None,
             repeat: 2,
             refiner_blocks: if setting.scale == Scale::Paper { 2 } else { 1 },
@@ -323,6 +326,26 @@ impl Config {
             Scale::Smoke => sizes(block(64, 2, 7), 8, 1, 1, 1, 64),
             Scale::Mini => sizes(block(128, 4, 15), 32, 2, 2, 1, 128),
             Scale::Paper => sizes(block(512, 8, 15), 128, 6, 18, 4, 640),
+        }
+    }
+
+    /// About how long a run takes on one core of a current server: measured at scale mini, where a step costs this much for
+    /// paired speech, text and consistency.
+    pub(crate) fn expected_seconds(&self, scale: Scale) -> Option<f64> {
+        let speech = 0.078;
+        let text = 0.0035 * self.text_batch as f64;
+        let matched = match (self.matching, self.upsampling) {
+            (Matching::Off, _) => 0.0,
+            (_, Upsampling::None) => 0.005,
+            // The shared encoder sees text as long as speech.
+            _ => 0.025,
+        };
+        let pretraining = self.pretraining.as_ref().map_or(0.0, |p| 0.06 * p.steps as f64);
+        match scale {
+            Scale::Smoke => Some(4.0),
+            Scale::Mini => Some(self.trainer.steps as f64 * (speech + text + matched) + pretraining),
+            // Nobody has waited for it.
+            Scale::Paper => None,
         }
     }
 

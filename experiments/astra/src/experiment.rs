@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::{DType, Device};
-use sandhi_lab::{Arm, Claim, Departure, Experiment, Reference, Run, Setting, Unknown};
+use sandhi_lab::{Ablation, Arm, Claim, Departure, Experiment, Reference, Run, Setting, Unknown};
 use sandhi_nn::{Mode, Params};
 use sandhi_train::{Trainer, prefetch};
 
+use crate::ablations::ablations;
 use crate::arms::arms;
 use crate::config::Config;
 use crate::data::{Batches, Data};
@@ -102,6 +103,14 @@ impl Experiment for Astra {
                 "astra-mse",
             ),
         ]
+    }
+
+    fn ablations(setting: &Setting) -> Vec<Ablation> {
+        ablations(setting)
+    }
+
+    fn expected_seconds(config: &Config, setting: &Setting) -> Option<f64> {
+        config.expected_seconds(setting.scale)
     }
 
     fn departures() -> Vec<Departure> {

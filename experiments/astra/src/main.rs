@@ -4,6 +4,7 @@
 //! Read `experiment.rs` top to bottom: reference, arms, claims, run. `objective.rs` is the page with the equations; their
 //! numbers (E1) .. (E3) and their provenance are in this paper's README.
 
+mod ablations;
 mod arms;
 mod config;
 mod data;

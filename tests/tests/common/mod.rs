@@ -69,8 +69,13 @@ impl Place {
 
     /// `astra run` of the arm with every loss there is, on the corpus of tones, into `runs`.
     pub(crate) fn run(&self, runs: &str, more: &[&str]) -> Command {
+        self.run_arm("astra", runs, more)
+    }
+
+    /// The same with another arm.
+    pub(crate) fn run_arm(&self, arm: &str, runs: &str, more: &[&str]) -> Command {
         let mut command = Command::new(astra());
-        command.args(["run", "--arm", "astra", "--scale", "smoke", "--seed", "3"]);
+        command.args(["run", "--arm", arm, "--scale", "smoke", "--seed", "3"]);
         command
             .arg("--data-root")
             .arg(self.corpus())
@@ -91,7 +96,12 @@ impl Place {
 
     /// The directory of that run.
     pub(crate) fn run_dir(&self, runs: &str) -> PathBuf {
-        self.path(runs).join("astra/smoke/astra/seed-3")
+        self.arm_dir("astra", runs)
+    }
+
+    /// The directory of another arm's run.
+    pub(crate) fn arm_dir(&self, arm: &str, runs: &str) -> PathBuf {
+        self.path(runs).join(format!("astra/smoke/{arm}/seed-3"))
     }
 }
 

@@ -1,0 +1,106 @@
+//! Which arms answer which question together.
+
+use sandhi_lab::{Ablation, Setting};
+
+/// The groups at a setting; the first arm of each is what the others are compared with.
+pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
+    let group = |name, question, arms| Ablation {
+        name,
+        question,
+        arms,
+        metrics: &[],
+    };
+    let mut groups = vec![
+        group(
+            "durations",
+            "does ASTRA match the methods that need durations?",
+            &[
+                "astra",
+                "upsampled",
+                "random-repeat",
+                "gaussian",
+                "maestro",
+                "maestro-mae",
+            ],
+        ),
+        group(
+            "placement",
+            "after which encoder should speech and text meet?",
+            &["astra", "astra-shared-1", "astra-shared"],
+        ),
+        group(
+            "distance",
+            "how should the distance of two embeddings be measured?",
+            &["astra", "astra-mse", "astra-huber", "astra-cosine"],
+        ),
+        group(
+            "alignment",
+            "learned or held, expected, soft or best, of the transducer or of CTC: which alignment should weight the distance?",
+            &["astra", "astra-held", "astra-soft", "best-alignment", "astra-ctc"],
+        ),
+        group(
+            "pretraining",
+            "does BEST-RQ on the same speech help?",
+            &["rnnt", "rnnt-pretrained", "astra", "astra-pretrained"],
+        ),
+        group(
+            "augmentation",
+            "is SpecAugment part of the effect?",
+            &["astra", "astra-no-augment", "rnnt", "rnnt-no-augment"],
+        ),
+        group(
+            "normalization",
+            "should the loss of an utterance be divided by its number of labels?",
+            &["astra", "astra-per-utterance"],
+        ),
+        group(
+            "weights",
+            "how much do the weights and the warm-up matter?",
+            &[
+                "astra",
+                "astra-match-0.3",
+                "astra-match-1",
+                "astra-match-10",
+                "astra-warmup-0",
+                "astra-warmup-0.5",
+                "astra-text-0.3",
+                "astra-text-3",
+            ],
+        ),
+    ];
+    if setting.corpus == "mini" {
+        groups.push(group(
+            "text-amount",
+            "is there a point of diminishing returns? (open question 3) unpaired sentences: none, 1, 4, 16, 64 times the paired",
+            &["rnnt", "astra-text-1x", "astra-text-4x", "astra-text-16x", "astra-text-64x"],
+        ));
+        groups.push(group(
+            "paired-amount",
+            "how does the effect of text depend on the amount of paired speech?",
+            &[
+                "rnnt-5min",
+                "astra-5min",
+                "rnnt-10min",
+                "astra-10min",
+                "rnnt-20min",
+                "astra-20min",
+                "rnnt-40min",
+                "astra-40min",
+            ],
+        ));
+    }
+    if setting.corpus == "an4" {
+        groups.push(group(
+            "low-resource",
+            "does it hold on real speech, a quarter of it paired?",
+            &[
+                "rnnt-quarter",
+                "text-quarter",
+                "upsampled-quarter",
+                "maestro-quarter",
+                "astra-quarter",
+            ],
+        ));
+    }
+    groups
+}
