@@ -396,3 +396,36 @@ fn results_hold_what_a_reader_compares_and_needs_to_make_it_again() {
     };
     assert_eq!(row(&text), row(&report.markdown()));
 }
+
+#[test]
+fn arm_of_an_ablation_stands_in_its_table_and_not_in_the_main_one() {
+    let dir = tempfile::tempdir().unwrap();
+    report(dir.path(), Scale::Mini, 1);
+    let mut plan = common::plan(Scale::Mini);
+    let arm = plan.arms.iter_mut().find(|arm| arm.name == "upsampled").unwrap();
+    arm.default = false;
+    let runs = dir.path().join("runs");
+    let report = Report::collect(&plan, &runs).unwrap();
+    let text = report.markdown();
+    let between = |from: &str, to: &str| {
+        let after = text.split(from).nth(1).unwrap();
+        after.split(to).next().unwrap().to_owned()
+    };
+    let main = between("## Error rates", "## Ablations");
+    assert!(
+        main.contains("| `text`") && !main.contains("| `upsampled`"),
+        "{main}"
+    );
+    assert!(between("### `repetition`", "### `orphans`").contains("| `upsampled`"));
+    assert!(report.csv().contains("\nupsampled,"), "programs get all arms");
+    assert!(between("## Other measures", "## Learning curves").contains("| `upsampled` |"));
+
+    // Where no group compares it, it is not lost.
+    plan.ablations.clear();
+    let text = Report::collect(&plan, &runs).unwrap().markdown();
+    let main = text.split("## Error rates").nth(1).unwrap();
+    assert!(
+        main.split("## ").next().unwrap().contains("| `upsampled`"),
+        "{text}"
+    );
+}

@@ -102,7 +102,7 @@ const SPECTROGRAM: f64 = 96.0;
 /// A figure per utterance that any arm kept, the lowest seed of each arm.
 pub(crate) fn figures(evidence: &Evidence) -> Result<Vec<Figure>> {
     let mut utterances: Vec<(&str, Vec<(usize, &Alignment)>)> = Vec::new();
-    for (index, arm) in evidence.arms.iter().enumerate() {
+    for (index, arm) in evidence.arms.iter().enumerate().filter(|(_, arm)| arm.main) {
         if let Some(alignment) = arm.done.iter().find_map(|run| run.alignment.as_ref()) {
             match utterances.iter_mut().find(|(id, _)| *id == alignment.id) {
                 Some((_, arms)) => arms.push((index, alignment)),

@@ -36,7 +36,8 @@ struct Line {
 /// The panels for what was logged: validation first, then the loss and its terms.
 pub(crate) fn panels(evidence: &Evidence) -> Vec<Panel> {
     let mut panels: BTreeMap<(usize, String, String), Vec<Line>> = BTreeMap::new();
-    for (index, arm) in evidence.arms.iter().enumerate() {
+    let arms = evidence.arms.iter().enumerate();
+    for (index, arm) in arms.filter(|(_, arm)| arm.main) {
         for run in &arm.done {
             for (phase, name) in series_of(run) {
                 let points = thin(points(run, &phase, &name));

@@ -19,6 +19,8 @@ pub(crate) struct Evidence {
 pub(crate) struct ArmEvidence {
     pub(crate) name: String,
     pub(crate) why: String,
+    /// Whether it stands in the main table and figures: those of an ablation that compares something have a table there.
+    pub(crate) main: bool,
     /// Complete runs, by seed.
     pub(crate) done: Vec<RunEvidence>,
     /// What is there but not complete, in words.
@@ -59,9 +61,13 @@ impl Evidence {
             arms.push(ArmEvidence {
                 name: arm.name.clone(),
                 why: arm.why.clone(),
+                main: true,
                 done,
                 open,
             });
+        }
+        for place in 0..arms.len() {
+            arms[place].main = plan.arms[place].default || !compared(plan, &arms, &arms[place].name);
         }
         let mut splits: Vec<String> = arms
             .iter()
@@ -116,6 +122,15 @@ impl RunEvidence {
     pub(crate) fn name(&self) -> String {
         format!("{} seed {}", self.identity.arm, self.identity.seed)
     }
+}
+
+/// Whether an arm belongs to an ablation of which two arms or more have runs.
+fn compared(plan: &Plan, arms: &[ArmEvidence], name: &str) -> bool {
+    let done = |name: &String| arms.iter().any(|arm| arm.name == *name && !arm.done.is_empty());
+    let groups = plan.ablations.iter().map(|ablation| &ablation.arms);
+    groups
+        .filter(|group| group.iter().any(|arm| arm == name))
+        .any(|group| group.iter().filter(|arm| done(arm)).count() > 1)
 }
 
 fn unfinished(dir: &Path, identity: &Identity) -> String {

@@ -17,6 +17,7 @@ pub(crate) fn write(report: &Report) -> String {
     section(&mut text, "## Claims", &claims(report));
     rates(&mut text, report);
     ablations(&mut text, report);
+    section(&mut text, "## Other measures", &report.measures.markdown());
     pictures(&mut text, report);
     examples(&mut text, report);
     readings(&mut text, report);

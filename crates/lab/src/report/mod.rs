@@ -13,6 +13,7 @@ mod facts;
 mod html;
 mod intervals;
 mod markdown;
+mod measures;
 mod page;
 mod rates;
 mod results;
@@ -31,6 +32,7 @@ use crate::files::write_atomic;
 use crate::{Error, Plan, Result, Scale};
 use evidence::Evidence;
 use facts::Facts;
+use measures::Measures;
 use table::Table;
 use verdict::Judged;
 
@@ -41,7 +43,11 @@ pub struct Report {
     evidence: Evidence,
     judged: Vec<Judged>,
     ablations: Vec<ablation::Group>,
+    /// The main arms.
     table: Table,
+    /// All arms.
+    all: Table,
+    measures: Measures,
     facts: Facts,
     figures: Vec<alignment::Figure>,
     panels: Vec<curves::Panel>,
@@ -82,7 +88,9 @@ impl Report {
             .or(last)
             .map_or_else(Vec::new, |arm| examples::worst(&evidence, arm, 10));
         Ok(Self {
-            table: Table::of(&evidence)?,
+            table: Table::of(&evidence, |arm| arm.main)?,
+            all: Table::of(&evidence, |_| true)?,
+            measures: Measures::of(&evidence),
             ablations: ablation::groups(plan, &evidence)?,
             facts: Facts::of(plan, &evidence),
             figures: alignment::figures(&evidence)?,
@@ -106,7 +114,7 @@ impl Report {
 
     /// The table of error rates as comma-separated values: all digits, for programs.
     pub fn csv(&self) -> String {
-        self.table.csv()
+        self.all.csv()
     }
 
     /// The table of word error rates for a terminal.

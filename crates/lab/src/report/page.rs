@@ -19,6 +19,7 @@ pub(crate) fn write(report: &Report) -> String {
         section("claims", "Claims", &claims(report)),
         section("rates", "Error rates", &rates(report)),
         section("ablations", "Ablations", &ablations(report)),
+        section("measures", "Other measures", &report.measures.html()),
         section("curves", "Learning curves", &learning(report)),
         section(
             "alignments",
@@ -271,7 +272,7 @@ fn learning(report: &Report) -> String {
         .arms
         .iter()
         .enumerate()
-        .filter(|(_, arm)| !arm.done.is_empty())
+        .filter(|(_, arm)| arm.main && !arm.done.is_empty())
         .map(|(index, arm)| {
             format!(
                 "<span><i class=\"chip k{}\"></i>{}</span>",

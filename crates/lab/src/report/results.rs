@@ -26,6 +26,7 @@ pub(crate) fn write(report: &Report) -> String {
     section(&mut text, "### Claims", &claims(report));
     let ablations = ablation::sections(&report.ablations, "####");
     section(&mut text, "### Ablations", &ablations);
+    section(&mut text, "### Other measures", &report.measures.markdown());
     section(&mut text, "### Runs", &runs(report));
     text
 }

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use sandhi_score::{Interval, Unit};
 
 use crate::Result;
-use crate::report::evidence::Evidence;
+use crate::report::evidence::{ArmEvidence, Evidence};
 use crate::report::intervals;
 use crate::report::rates::{Rate, rate};
 use crate::report::svg::{Svg, minus};
@@ -36,9 +36,11 @@ pub(crate) struct Cell {
 }
 
 impl Table {
-    pub(crate) fn of(evidence: &Evidence) -> Result<Self> {
+    /// The arms that were run and that `chosen` takes.
+    pub(crate) fn of(evidence: &Evidence, chosen: impl Fn(&ArmEvidence) -> bool) -> Result<Self> {
         let mut rows = Vec::new();
-        for (index, arm) in evidence.arms.iter().enumerate().filter(|(_, arm)| arm.was_run()) {
+        let arms = evidence.arms.iter().enumerate();
+        for (index, arm) in arms.filter(|(_, arm)| arm.was_run() && chosen(arm)) {
             let mut cells = Vec::new();
             for split in &evidence.splits {
                 let word = rate(&arm.done, split, Unit::Word)?;
