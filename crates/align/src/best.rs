@@ -1,16 +1,16 @@
 //! Best alignment, as a function and as a consistency loss.
 
-use candle_core::{DType, Tensor};
-use rayon::prelude::*;
-use sandhi_core::{Consistency, Distance, Error, Lengths, Pair, Result, host, pairwise};
+use candle_core::Tensor;
+use sandhi_core::{Consistency, Distance, Lengths, Pair, Result, pairwise};
 
-use crate::Moves;
-use crate::gather::sum_of_cells;
+use crate::grid::each;
+use crate::search::cheapest;
+use crate::{Moves, alignment_cost};
 
 /// The cost of the cheapest alignment of each utterance.
 ///
-/// The alignment is found on the host; its cost is gathered, so the gradient with respect to the costs is 1 along the path
-/// and 0 elsewhere (a subgradient where several paths tie).
+/// The alignment is found on the host in O(T U) time and bits, in f64; its cost is gathered, so the gradient with respect to
+/// the costs is 1 along the path and 0 elsewhere (a subgradient where several paths tie).
 ///
 /// # Equation
 ///
@@ -20,6 +20,7 @@ use crate::gather::sum_of_cells;
 /// EveryLabel   D(u, t) = cost(t, u) + min_{t' ≤ t} D(u−1, t')      strict: t' < t
 /// EveryFrame   D(t, u) = cost(t, u) + min_{u' ≤ u} D(t−1, u')
 /// Forced       D(t, u) = cost(t, u) + min(D(t−1, u), D(t−1, u−1))
+/// Warping      D(t, u) = cost(t, u) + min(D(t−1, u), D(t, u−1), D(t−1, u−1))
 /// ```
 ///
 /// # Shapes
@@ -35,7 +36,8 @@ use crate::gather::sum_of_cells;
 ///
 /// # Source
 ///
-/// Peyser et al. 2023, "Improving joint speech-text representations without alignment", arXiv:2308.06125.
+/// Peyser et al. 2023, "Improving joint speech-text representations without alignment", arXiv:2308.06125; Sakoe & Chiba 1978,
+/// "Dynamic programming algorithm optimization for spoken word recognition", for `Warping`.
 ///
 /// # Proved by
 ///
@@ -47,17 +49,24 @@ pub fn best_alignment_cost(
     labels: &Lengths,
     moves: Moves,
 ) -> Result<Tensor> {
-    sum_of_cells(cost, &cheapest(cost, frames, labels, moves)?)
+    alignment_cost(
+        cost,
+        frames,
+        labels,
+        &best_alignment(cost, frames, labels, moves)?,
+    )
 }
 
 /// The cheapest alignment of each utterance: the cells `(frame, label)` it consists of, in order.
 ///
-/// With [`Moves::EveryLabel`] and [`Moves::EveryLabelStrict`] there is one cell per label, otherwise one per frame.
+/// With [`Moves::EveryLabel`] and [`Moves::EveryLabelStrict`] there is one cell per label, with [`Moves::EveryFrame`] and
+/// [`Moves::Forced`] one per frame; with [`Moves::Warping`] there are up to T + U − 1 cells.
 ///
 /// **Ties**, always decided from the end backwards: the label moves place each label at its earliest frame, `EveryFrame`
-/// gives each frame its smallest label, and `Forced` starts each label as early as possible.
+/// gives each frame its smallest label, `Forced` starts each label as early as possible, and `Warping` prefers a step of
+/// both, then a step to the next frame.
 ///
-/// A NaN cost is taken, not avoided: it shows in [`best_alignment_cost`].
+/// A NaN cost is taken, not avoided: it shows in [`best_alignment_cost`]. A cost beyond ±1e290 counts as infinite.
 ///
 /// # Shapes
 ///
@@ -76,42 +85,7 @@ pub fn best_alignment(
     labels: &Lengths,
     moves: Moves,
 ) -> Result<Vec<Vec<(usize, usize)>>> {
-    cheapest(cost, frames, labels, moves)
-}
-
-fn cheapest(
-    cost: &Tensor,
-    frames: &Lengths,
-    labels: &Lengths,
-    moves: Moves,
-) -> Result<Vec<Vec<(usize, usize)>>> {
-    let (batch, num_frames, num_labels) = cost.dims3().map_err(|_| Error::Shape {
-        what: "cost",
-        expected: "[B, T, U]".into(),
-        got: cost.dims().to_vec(),
-    })?;
-    frames.check("frames", batch, num_frames)?;
-    labels.check("labels", batch, num_labels)?;
-    let run = |cost: &(dyn Fn(usize) -> f64 + Sync)| -> Vec<Result<Vec<(usize, usize)>>> {
-        (0..batch)
-            .into_par_iter()
-            .map(|b| {
-                let cell = |t: usize, u: usize| cost((b * num_frames + t) * num_labels + u);
-                moves.cheapest(b, (frames.get(b), labels.get(b)), cell)
-            })
-            .collect()
-    };
-    let found = match cost.dtype() {
-        DType::F32 => host::read(cost, |cost: &[f32]| run(&|i| f64::from(cost[i])))?,
-        DType::F64 => host::read(cost, |cost: &[f64]| run(&|i| cost[i]))?,
-        other => {
-            return Err(Error::Invalid {
-                what: "cost",
-                why: format!("expected f32 or f64, got {}", other.as_str()),
-            });
-        }
-    };
-    found.into_iter().collect()
+    each(cost, frames, labels, |grid| cheapest(moves, grid))
 }
 
 /// The distance of speech and text along their cheapest alignment, as a consistency. The transducer's arcs play no part.
@@ -122,7 +96,8 @@ fn cheapest(
 ///
 /// # Proved by
 ///
-/// `best_alignment_of_upsampled_text_with_itself_is_free`, `best_alignment_is_below_every_other_alignment`.
+/// `consistencies_obey_the_laws`, `best_alignment_of_upsampled_text_with_itself_is_free`,
+/// `best_alignment_is_below_every_other_alignment`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BestAlignment {
     /// How far a frame and a label embedding are apart.

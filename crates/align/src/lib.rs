@@ -1,10 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod average;
 mod best;
-mod gather;
+mod cells;
+mod grid;
+mod moves;
+mod random;
+mod record;
 mod search;
+mod sinkhorn;
+mod soft;
+mod stretched;
+mod transport;
 mod upsampled;
 
+pub use average::{FrameAverage, frame_average_cost};
 pub use best::{BestAlignment, best_alignment, best_alignment_cost};
-pub use search::Moves;
+pub use cells::alignment_cost;
+pub use moves::Moves;
+pub use random::{RandomAlignment, random_alignment};
+pub use soft::{SoftAlignment, soft_alignment_cost};
+pub use stretched::{Stretched, stretched_alignment};
+pub use transport::{OptimalTransport, optimal_transport_cost, transport_plan};
 pub use upsampled::Upsampled;

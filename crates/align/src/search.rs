@@ -1,140 +1,122 @@
-//! The cheapest monotone alignment of one utterance, for each reading of "monotone".
+//! The cheapest alignment of one utterance: minima forward, decisions as bits, and a walk back along them.
 
-use sandhi_core::{Error, Result};
+use sandhi_core::Result;
 
-/// What an alignment of T frames and U labels must cover, and how it may move. Labels never go back in time.
-///
-/// Peyser et al. do not say which of the first three they mean, so each is an arm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moves {
-    /// Each label at one frame; frames may be skipped, and neighbouring labels may share a frame. Any U, at least one
-    /// frame if there are labels.
-    EveryLabel,
-    /// Each label at a frame of its own; frames may be skipped. Needs U ≤ T.
-    EveryLabelStrict,
-    /// Each frame at one label; labels may be skipped or span many frames. At least one label if there are frames.
-    EveryFrame,
-    /// Each frame at one label and each label at one frame or more, so labels start at the first frame and end at the
-    /// last: forced alignment. Needs U ≤ T, and both or neither empty.
-    Forced,
+use crate::Moves;
+use crate::grid::Grid;
+use crate::moves::{self, Reading};
+
+/// The cells `(t, u)` of the cheapest alignment, in order: O(T U) time and bits.
+pub(crate) fn cheapest(moves: Moves, grid: &Grid<'_>) -> Result<Vec<(usize, usize)>> {
+    if !moves.can_align(grid.frames, grid.labels) {
+        return Err(grid.no_alignment());
+    }
+    Ok(match moves {
+        Moves::EveryLabel => search::<moves::EveryLabel>(grid),
+        Moves::EveryLabelStrict => search::<moves::EveryLabelStrict>(grid),
+        Moves::EveryFrame => search::<moves::EveryFrame>(grid),
+        Moves::Forced => search::<moves::Forced>(grid),
+        Moves::Warping => search::<moves::Warping>(grid),
+    })
 }
 
-impl Moves {
-    /// The cells `(t, u)` of the cheapest alignment, in order, by a recursion with a running minimum: O(T U).
-    ///
-    /// A NaN cost is taken, as if it were cheaper than everything, so that it shows in the sum instead of being avoided.
-    pub(crate) fn cheapest(
-        self,
-        utterance: usize,
-        (frames, labels): (usize, usize),
-        cost: impl Fn(usize, usize) -> f64,
-    ) -> Result<Vec<(usize, usize)>> {
-        let feasible = match self {
-            Moves::EveryLabel => labels == 0 || frames > 0,
-            Moves::EveryLabelStrict => labels <= frames,
-            Moves::EveryFrame => frames == 0 || labels > 0,
-            Moves::Forced => labels <= frames && (labels > 0 || frames == 0),
-        };
-        if !feasible {
-            return Err(Error::NoAlignment {
-                utterance,
-                frames,
-                labels,
-            });
-        }
-        let cost = |t, u| {
-            let value: f64 = cost(t, u);
-            if value.is_nan() { f64::NEG_INFINITY } else { value }
-        };
-        let by_label = |gap| {
-            monotone(labels, frames, gap, |u, t| cost(t, u))
-                .into_iter()
-                .enumerate()
-        };
-        Ok(match self {
-            Moves::EveryLabel => by_label(0).map(|(u, t)| (t, u)).collect(),
-            Moves::EveryLabelStrict => by_label(1).map(|(u, t)| (t, u)).collect(),
-            Moves::EveryFrame => monotone(frames, labels, 0, cost)
-                .into_iter()
-                .enumerate()
-                .collect(),
-            Moves::Forced => forced(frames, labels, cost).into_iter().enumerate().collect(),
-        })
+/// Labels whose decisions share a word.
+const WORD: usize = u64::BITS as usize;
+
+/// A cost with which every sum is finite, so that +∞ means what no path reaches.
+///
+/// NaN is taken, as if it were cheaper than everything, so that it shows in the sum instead of being avoided; infinite
+/// costs are dearer, or cheaper, than every sum of ordinary ones. Ordinary costs lie within ±1e290.
+fn ordered(cost: f64) -> f64 {
+    if cost.is_nan() {
+        -1e300
+    } else {
+        cost.clamp(-1e290, 1e290)
     }
 }
 
-/// Assigns each of `rows` to one of `columns`, each at least `gap` beyond its predecessor's, at the smallest total cost.
-///
-/// ```text
-/// D(r, c) = cost(r, c) + min_{c' ≤ c − gap} D(r − 1, c')
-/// ```
-///
-/// The minimum over c' runs along with c, so a row costs O(columns).
-fn monotone(rows: usize, columns: usize, gap: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<usize> {
-    if rows == 0 {
-        return Vec::new();
+/// Which arc each node was entered by: bit u of plane k − 1 is set if it was arc k, and no bit if it was arc 0.
+struct Decisions {
+    bits: Vec<u64>,
+    words: usize,
+    planes: usize,
+}
+
+impl Decisions {
+    fn arc(&self, t: usize, u: usize) -> usize {
+        let word = (t * self.words + u / WORD) * self.planes;
+        let set = |plane: &usize| self.bits[word + plane] >> (u % WORD) & 1 == 1;
+        (0..self.planes).find(set).map_or(0, |plane| plane + 1)
     }
-    let mut total: Vec<f64> = (0..columns).map(|c| cost(0, c)).collect();
-    // For each (r, c) with r > 0, the column of r − 1 it builds on.
-    let mut from = vec![0usize; (rows - 1) * columns];
-    for r in 1..rows {
-        let mut next = vec![f64::INFINITY; columns];
-        let mut best: Option<(f64, usize)> = None;
-        // Row r − 1 cannot lie before column (r − 1) gap, nor row r before r gap.
-        for c in r * gap..columns {
-            let candidate = c - gap;
-            // A strict comparison keeps the earliest of equals; the first candidate counts even if it is infinite.
-            if best.is_none_or(|(value, _)| total[candidate] < value) {
-                best = Some((total[candidate], candidate));
-            }
-            if let Some((value, column)) = best {
-                next[c] = value + cost(r, c);
-                from[(r - 1) * columns + c] = column;
-            }
+}
+
+fn search<R: Reading>(grid: &Grid<'_>) -> Vec<(usize, usize)> {
+    let decisions = decide::<R>(grid);
+    // Counted from 1, so that 0 is the border: before the first frame, before the first label.
+    let (mut t, mut u) = (grid.frames, grid.labels);
+    let mut path = Vec::with_capacity(t + u);
+    // What is left on a border is skipped.
+    while t > 0 && u > 0 {
+        let arc = R::ARCS[decisions.arc(t - 1, u - 1)];
+        if arc.takes {
+            path.push((t - 1, u - 1));
         }
-        total = next;
+        (t, u) = (t - arc.frames, u - arc.labels);
     }
-    let mut column = earliest_minimum(&total, (rows - 1) * gap);
-    let mut path = vec![column; rows];
-    for r in (1..rows).rev() {
-        column = from[(r - 1) * columns + column];
-        path[r - 1] = column;
-    }
+    path.reverse();
     path
 }
 
-fn earliest_minimum(values: &[f64], start: usize) -> usize {
-    (start..values.len()).fold(start, |best, i| if values[i] < values[best] { i } else { best })
+fn decide<R: Reading>(grid: &Grid<'_>) -> Decisions {
+    let (words, planes) = (grid.labels.div_ceil(WORD), R::ARCS.len() - 1);
+    let mut bits = vec![0u64; grid.frames * words * planes];
+    let mut costs = vec![0.0; grid.labels];
+    // D of a frame, from the border at u = −1 on; and of the frame before it, at first the border at t = −1.
+    let border = |free: bool| if free { 0.0 } else { f64::INFINITY };
+    let mut now = vec![border(R::SKIPS_FRAMES); grid.labels + 1];
+    let mut before = vec![border(R::SKIPS_LABELS); grid.labels + 1];
+    before[0] = 0.0;
+    for (t, bits) in bits.chunks_mut((words * planes).max(1)).enumerate() {
+        grid.row(t, &mut costs);
+        now[0] = border(R::SKIPS_FRAMES);
+        for (word, costs) in costs.chunks(WORD).enumerate() {
+            let bits = &mut bits[word * planes..][..planes];
+            row::<R>(costs, &before[word * WORD..], &mut now[word * WORD..], bits);
+        }
+        std::mem::swap(&mut now, &mut before);
+    }
+    Decisions { bits, words, planes }
 }
 
-/// The label of each frame: it starts at 0, ends at U − 1 and moves up by 0 or 1.
-fn forced(frames: usize, labels: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<usize> {
-    if frames == 0 {
-        return Vec::new();
-    }
-    let mut total = vec![f64::INFINITY; labels];
-    total[0] = cost(0, 0);
-    // Whether (t, u) is entered from label u − 1.
-    let mut moved = vec![false; frames * labels];
-    for t in 1..frames {
-        // Downwards, so that total[u − 1] is still the previous frame's. Labels that frame t cannot have reached, or from
-        // which the rest of the labels cannot be, are left out.
-        let (low, high) = ((labels + t).saturating_sub(frames), t.min(labels - 1));
-        for u in (low..=high).rev() {
-            let stays = u < t;
-            let moves = u > 0 && (!stays || total[u - 1] < total[u]);
-            // A tie stays: label u was already there a frame ago, so labels start as early as they can.
-            moved[t * labels + u] = moves;
-            total[u] = cost(t, u) + if moves { total[u - 1] } else { total[u] };
+/// The nodes of up to [`WORD`] labels. `before` and `now` start one label earlier.
+#[inline(always)]
+fn row<R: Reading>(costs: &[f64], before: &[f64], now: &mut [f64], bits: &mut [u64]) {
+    // A reading has three arcs at most.
+    let mut words = [0u64; 2];
+    let (before, now) = (&before[..=costs.len()], &mut now[..=costs.len()]);
+    // The node to the left, kept out of memory: the next one waits for it.
+    let mut left = now[0];
+    for (u, &cost) in costs.iter().enumerate() {
+        let cost = ordered(cost);
+        let mut best = f64::INFINITY;
+        let mut chosen = 0;
+        for (k, arc) in R::ARCS.iter().enumerate() {
+            let from = if arc.frames == 0 {
+                left
+            } else {
+                before[u + 1 - arc.labels]
+            };
+            let total = if arc.takes { from + cost } else { from };
+            // A strict comparison keeps the preferred of equals.
+            if total < best {
+                (best, chosen) = (total, k);
+            }
         }
-    }
-    let mut label = labels - 1;
-    let mut path = vec![label; frames];
-    for t in (1..frames).rev() {
-        if moved[t * labels + label] {
-            label -= 1;
+        for (plane, word) in words.iter_mut().enumerate() {
+            *word |= u64::from(chosen == plane + 1) << u;
         }
-        path[t - 1] = label;
+        now[u + 1] = best;
+        left = best;
     }
-    path
+    bits.copy_from_slice(&words[..bits.len()]);
 }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use sandhi_core::{Consistency, Distance, Error, Pair, Result, pairwise};
 
-use crate::gather::sum_of_cells;
+use crate::alignment_cost;
 
 /// The distance of speech to text that was upsampled by repetition, compared frame by frame, as a consistency.
 ///
@@ -37,7 +37,7 @@ use crate::gather::sum_of_cells;
 ///
 /// # Proved by
 ///
-/// `upsampled_text_with_itself_is_free`, `upsampled_equals_the_sum_over_frames`.
+/// `consistencies_obey_the_laws`, `upsampled_text_with_itself_is_free`, `upsampled_equals_the_sum_over_frames`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Upsampled {
     /// How far a frame and a label embedding are apart.
@@ -60,19 +60,13 @@ impl Consistency for Upsampled {
             });
         }
         let cost = pairwise(self.distance, pair.speech, pair.text)?;
-        let lengths = pair
-            .speech
-            .lengths()
-            .as_slice()
-            .iter()
-            .zip(pair.text.lengths().as_slice());
-        let cells: Vec<Vec<(usize, usize)>> = lengths
-            .map(|(&frames, &labels)| {
-                (0..frames.min(labels * repeat))
-                    .map(|t| (t, t / repeat))
-                    .collect()
-            })
-            .collect();
-        sum_of_cells(&cost, &cells)
+        let (frames, labels) = (pair.speech.lengths(), pair.text.lengths());
+        let cells = |(&frames, &labels): (&usize, &usize)| {
+            (0..frames.min(labels * repeat))
+                .map(|t| (t, t / repeat))
+                .collect()
+        };
+        let lengths = frames.as_slice().iter().zip(labels.as_slice());
+        alignment_cost(&cost, frames, labels, &lengths.map(cells).collect::<Vec<_>>())
     }
 }

@@ -84,4 +84,5 @@ fn best_alignment_of_ties_is_earliest() {
     assert_eq!(found(Moves::EveryLabelStrict), [(0, 0), (1, 1), (2, 2)]);
     assert_eq!(found(Moves::EveryFrame), [(0, 0), (1, 0), (2, 0), (3, 0)]);
     assert_eq!(found(Moves::Forced), [(0, 0), (1, 1), (2, 2), (3, 2)]);
+    assert_eq!(found(Moves::Warping), [(0, 0), (1, 0), (2, 1), (3, 2)]);
 }

@@ -3,10 +3,19 @@
 
 use candle_core::{DType, Tensor, Var};
 use sandhi_align::Moves;
-use sandhi_core::Lengths;
-use sandhi_testkit::uniform;
+use sandhi_core::{ArcScores, Consistency, Lengths, Padded, Pair};
+use sandhi_testkit::{poison_padding, uniform};
 
-pub const ALL: [Moves; 4] = [
+pub const ALL: [Moves; 5] = [
+    Moves::EveryLabel,
+    Moves::EveryLabelStrict,
+    Moves::EveryFrame,
+    Moves::Forced,
+    Moves::Warping,
+];
+
+/// The readings whose alignments of an utterance all have equally many cells.
+pub const OF_ONE_SIZE: [Moves; 4] = [
     Moves::EveryLabel,
     Moves::EveryLabelStrict,
     Moves::EveryFrame,
@@ -91,5 +100,55 @@ pub fn alignments(moves: Moves, frames: usize, labels: usize) -> Vec<Cells> {
             })
             .map(by_frame)
             .collect(),
+        Moves::Warping if frames == 0 && labels == 0 => vec![vec![]],
+        Moves::Warping if frames == 0 || labels == 0 => vec![],
+        Moves::Warping => warpings(vec![(0, 0)], (frames - 1, labels - 1)),
+    }
+}
+
+/// Every way to go on from a path to `end`, by one frame, one label or one of both.
+fn warpings(path: Cells, end: (usize, usize)) -> Vec<Cells> {
+    let (t, u) = path[path.len() - 1];
+    if (t, u) == end {
+        return vec![path];
+    }
+    [(t + 1, u), (t, u + 1), (t + 1, u + 1)]
+        .into_iter()
+        .filter(|next| next.0 <= end.0 && next.1 <= end.1)
+        .flat_map(|next| warpings([&path[..], &[next]].concat(), end))
+        .collect()
+}
+
+/// Speech, text and arcs of the given extents, padding poisoned.
+pub fn pair(seed: u64, extents: &[(usize, usize)]) -> (Padded, Padded, ArcScores) {
+    let frames = Lengths::new(extents.iter().map(|e| e.0).collect());
+    let labels = Lengths::new(extents.iter().map(|e| e.1).collect());
+    let padded = |seed, lengths: &Lengths| {
+        let x = uniform(seed, &[extents.len(), lengths.max(), 3], -1.0, 1.0).unwrap();
+        Padded::new(poison_padding(&x, lengths, f64::NAN).unwrap(), lengths.clone()).unwrap()
+    };
+    let dims = (extents.len(), frames.max(), labels.max() + 1, 2);
+    let nodes = Tensor::zeros(dims, DType::F64, &candle_core::Device::Cpu).unwrap();
+    let arcs = ArcScores::from_nodes(nodes, frames.clone(), labels.clone()).unwrap();
+    (padded(seed, &frames), padded(seed + 1, &labels), arcs)
+}
+
+/// The losses of a consistency.
+pub fn loss_of(loss: impl Consistency, (speech, text, arcs): &(Padded, Padded, ArcScores)) -> Vec<f64> {
+    values(&loss.loss(Pair { speech, text, arcs }).unwrap())
+}
+
+/// The losses and the gradient of their sum with respect to the costs.
+pub fn with_gradient(cost: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> (Vec<f64>, Vec<f64>) {
+    (values(&f(cost)), values(&gradient(cost, f)))
+}
+
+/// Of two lists of numbers, that they are the same to within `tolerance`.
+#[track_caller]
+pub fn close(got: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len());
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        let near = (got - expected).abs() <= tolerance * expected.abs().max(1.0);
+        assert!(near, "number {i}: {got} for {expected}");
     }
 }

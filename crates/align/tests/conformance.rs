@@ -1,0 +1,139 @@
+//! Every loss of this crate obeys the laws of a consistency.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{ALL, loss_of, pair};
+use sandhi_align::{
+    BestAlignment, FrameAverage, Moves, OptimalTransport, RandomAlignment, SoftAlignment, Stretched,
+    Upsampled,
+};
+use sandhi_core::{Consistency, Distance, Error, Pair};
+use sandhi_testkit::{check_consistency, check_signed_consistency};
+
+/// Every loss that is never negative.
+fn losses(distance: Distance) -> Vec<Box<dyn Consistency>> {
+    let mut losses: Vec<Box<dyn Consistency>> = vec![
+        Box::new(Upsampled { distance, repeat: 2 }),
+        Box::new(Stretched { distance }),
+        Box::new(FrameAverage { distance }),
+        Box::new(RandomAlignment { distance, seed: 7 }),
+        Box::new(OptimalTransport {
+            distance,
+            epsilon: 0.1,
+            iterations: 5,
+        }),
+    ];
+    losses.extend(ALL.map(|moves| Box::new(BestAlignment { distance, moves }) as Box<dyn Consistency>));
+    losses
+}
+
+#[test]
+fn consistencies_obey_the_laws() {
+    let huber = Distance::Huber { delta: 0.5 };
+    for distance in [
+        Distance::L1,
+        Distance::L2,
+        Distance::SquaredL2,
+        huber,
+        Distance::Cosine,
+    ] {
+        for loss in losses(distance) {
+            check_consistency(&*loss).unwrap();
+        }
+        for moves in ALL {
+            let temperature = 0.3;
+            check_signed_consistency(&SoftAlignment {
+                distance,
+                moves,
+                temperature,
+            })
+            .unwrap();
+        }
+    }
+}
+
+#[test]
+fn utterances_without_labels_are_free() {
+    let distance = Distance::L1;
+    let every_label = [Moves::EveryLabel, Moves::EveryLabelStrict];
+    for extents in [[(4, 0), (2, 0)], [(0, 0), (0, 0)]] {
+        let pair = pair(1, &extents);
+        let mut found = vec![
+            loss_of(Upsampled { distance, repeat: 2 }, &pair),
+            loss_of(Stretched { distance }, &pair),
+            loss_of(FrameAverage { distance }, &pair),
+            loss_of(RandomAlignment { distance, seed: 7 }, &pair),
+            loss_of(
+                OptimalTransport {
+                    distance,
+                    epsilon: 0.1,
+                    iterations: 5,
+                },
+                &pair,
+            ),
+        ];
+        // The other readings cannot leave a frame without a label.
+        let feasible = if extents[0].0 == 0 { &ALL[..] } else { &every_label };
+        for &moves in feasible {
+            found.push(loss_of(BestAlignment { distance, moves }, &pair));
+            found.push(loss_of(
+                SoftAlignment {
+                    distance,
+                    moves,
+                    temperature: 1.0,
+                },
+                &pair,
+            ));
+        }
+        assert!(found.iter().all(|losses| losses == &[0.0, 0.0]), "{found:?}");
+    }
+}
+
+#[test]
+fn labels_without_frames_are_named() {
+    let pair = pair(2, &[(3, 2), (0, 2)]);
+    let distance = Distance::L1;
+    let losses: [Box<dyn Consistency>; 5] = [
+        Box::new(FrameAverage { distance }),
+        Box::new(RandomAlignment { distance, seed: 1 }),
+        Box::new(OptimalTransport {
+            distance,
+            epsilon: 1.0,
+            iterations: 3,
+        }),
+        Box::new(SoftAlignment {
+            distance,
+            moves: Moves::EveryLabel,
+            temperature: 1.0,
+        }),
+        Box::new(BestAlignment {
+            distance,
+            moves: Moves::EveryLabel,
+        }),
+    ];
+    for loss in losses {
+        let error = loss
+            .loss(Pair {
+                speech: &pair.0,
+                text: &pair.1,
+                arcs: &pair.2,
+            })
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::NoAlignment {
+                    utterance: 1,
+                    frames: 0,
+                    labels: 2
+                }
+            ),
+            "{}: {error}",
+            loss.name()
+        );
+    }
+    // These compare frame by frame, so there is nothing to compare.
+    assert_eq!(loss_of(Stretched { distance }, &pair)[1], 0.0);
+    assert_eq!(loss_of(Upsampled { distance, repeat: 2 }, &pair)[1], 0.0);
+}
