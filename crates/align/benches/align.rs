@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use candle_core::{DType, Tensor, Var};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use sandhi_align::{Moves, best_alignment, best_alignment_cost};
+use sandhi_align::{Moves, best_alignment, best_alignment_cost, optimal_transport_cost, soft_alignment_cost};
 use sandhi_core::Lengths;
 
 const B: usize = 16;
@@ -26,6 +26,7 @@ fn losses() -> Vec<(String, Loss)> {
         Moves::EveryLabelStrict,
         Moves::EveryFrame,
         Moves::Forced,
+        Moves::Warping,
     ];
     let mut losses: Vec<(String, Loss)> = Vec::new();
     for moves in readings {
@@ -34,6 +35,16 @@ fn losses() -> Vec<(String, Loss)> {
             Box::new(move |cost, t, u| best_alignment_cost(cost, t, u, moves).unwrap()),
         ));
     }
+    for moves in [Moves::EveryLabel, Moves::Warping] {
+        losses.push((
+            format!("soft {moves:?}"),
+            Box::new(move |cost, t, u| soft_alignment_cost(cost, t, u, moves, 0.5).unwrap()),
+        ));
+    }
+    losses.push((
+        "transport in 20 iterations".into(),
+        Box::new(|cost, t, u| optimal_transport_cost(cost, t, u, 0.1, 20).unwrap()),
+    ));
     losses
 }
 

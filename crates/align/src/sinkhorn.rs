@@ -20,34 +20,45 @@ impl Sinkhorn {
         let mut by_frame = Vec::with_capacity(iterations * frames);
         let mut by_label = vec![0.0; labels];
         by_label.reserve_exact(iterations * labels);
+        let (log_frames, log_labels) = ((frames as f64).ln(), (labels as f64).ln());
+        let mut shares = vec![0.0; labels];
         for n in 0..iterations {
-            let (psi, start) = (n * labels, n * frames);
+            let former = n * labels;
+            // Σ_t R_tu, with R_tu = T e^{φ_t + ψ_u − C_tu/ε} the share of label u in its frame's sum.
+            let mut taken = vec![0.0; labels];
             for row in cost.chunks_exact(labels) {
                 // φ_t = −ln T − ln Σ_u e^{ψ_u − C_tu/ε}
-                let psi = &by_label[psi..];
-                let terms = || row.iter().zip(psi).map(|(c, psi)| psi - c / epsilon);
-                by_frame.push(-(frames as f64).ln() - log_sum(terms));
+                let terms = row
+                    .iter()
+                    .zip(&by_label[former..])
+                    .map(|(c, psi)| psi - c / epsilon);
+                shares
+                    .iter_mut()
+                    .zip(terms)
+                    .for_each(|(share, term)| *share = term);
+                by_frame.push(-log_frames - to_shares(&mut shares));
+                taken
+                    .iter_mut()
+                    .zip(&shares)
+                    .for_each(|(taken, share)| *taken += share);
             }
-            // ψ_u = −ln U − ln Σ_t e^{φ_t − C_tu/ε}, all labels at once: a pass for the largest term, a pass for the sum.
-            let phi = &by_frame[start..];
-            let mut top = vec![f64::NEG_INFINITY; labels];
-            for (row, phi) in cost.chunks_exact(labels).zip(phi) {
-                for (top, c) in top.iter_mut().zip(row) {
-                    *top = top.max(phi - c / epsilon);
-                }
+            // ψ_u = −ln U − ln Σ_t e^{φ_t − C_tu/ε}, and that sum is e^{−ψ'_u} Σ_t R_tu / T with the ψ' before.
+            for (u, taken) in taken.into_iter().enumerate() {
+                let log_sum = if taken > 1e-280 {
+                    f64::ln(taken) - log_frames - by_label[former + u]
+                } else {
+                    // Shares have underflown, so the sum is made of logarithms.
+                    let column = cost.iter().skip(u).step_by(labels);
+                    let phi = &by_frame[n * frames..];
+                    to_shares(
+                        &mut column
+                            .zip(phi)
+                            .map(|(c, phi)| phi - c / epsilon)
+                            .collect::<Vec<_>>(),
+                    )
+                };
+                by_label.push(-log_labels - log_sum);
             }
-            let mut sum = vec![0.0; labels];
-            for (row, phi) in cost.chunks_exact(labels).zip(phi) {
-                for ((sum, top), c) in sum.iter_mut().zip(&top).zip(row) {
-                    *sum += (phi - c / epsilon - top).exp();
-                }
-            }
-            let log_labels = (labels as f64).ln();
-            by_label.extend(
-                top.iter()
-                    .zip(&sum)
-                    .map(|(top, sum)| -log_labels - top - sum.ln()),
-            );
         }
         Self {
             cost,
@@ -114,31 +125,48 @@ impl Sinkhorn {
         // Only the last iteration's φ is read by the plan.
         let mut of_phi: Vec<f64> = rows.clone().map(|row| row.iter().sum()).collect();
         let mut of_psi = vec![0.0; self.labels];
+        let mut shares = vec![0.0; self.labels];
         for row in rows {
             of_psi.iter_mut().zip(row).for_each(|(psi, slope)| *psi += slope);
         }
         for n in (1..=self.iterations()).rev() {
-            let (came_out, went_in) = (self.psi(n), self.psi(n - 1));
+            let came_out = self.psi(n);
+            // R_tu / S_tu, which is at most U: what a label's shares added up to before it got its due.
+            let went_in: Vec<f64> = self
+                .psi(n - 1)
+                .iter()
+                .zip(came_out)
+                .map(|(i, o)| (i - o).exp() * frames / labels)
+                .collect();
             let mut of_former = vec![0.0; self.labels];
             let rows = of_kernel
                 .chunks_exact_mut(self.labels)
                 .zip(self.cost.chunks_exact(self.labels));
-            for (((slopes, costs), phi), of_phi) in rows.zip(self.phi(n)).zip(&mut of_phi) {
-                let cells = slopes.iter_mut().zip(costs).zip(came_out).zip(&of_psi);
-                for (((slope, c), psi), of_psi) in cells {
-                    let flow = of_psi * labels * (phi + psi - c / self.epsilon).exp();
-                    *slope -= flow;
-                    *of_phi -= flow;
+            for (((slopes, costs), phi), of_phi) in rows.zip(self.phi(n)).zip(&of_phi) {
+                let cells = shares.iter_mut().zip(costs).zip(came_out);
+                for ((share, c), psi) in cells {
+                    *share = labels * (phi + psi - c / self.epsilon).exp();
                 }
-                let cells = slopes.iter_mut().zip(costs).zip(went_in).zip(&mut of_former);
-                for (((slope, c), psi), of_former) in cells {
-                    let flow = *of_phi * frames * (phi + psi - c / self.epsilon).exp();
-                    *slope -= flow;
+                let owed: f64 = shares
+                    .iter()
+                    .zip(&of_psi)
+                    .map(|(share, of_psi)| share * of_psi)
+                    .sum();
+                let of_phi = of_phi - owed;
+                let labels = slopes
+                    .iter_mut()
+                    .zip(&shares)
+                    .zip(&of_psi)
+                    .zip(&went_in)
+                    .zip(&mut of_former);
+                for ((((slope, share), of_psi), went_in), of_former) in labels {
+                    let flow = of_phi * share * went_in;
+                    *slope -= of_psi * share + flow;
                     *of_former -= flow;
                 }
-                // The iteration before has a φ of its own, which nothing else reads.
-                *of_phi = 0.0;
             }
+            // The iteration before has a φ of its own, which nothing else reads.
+            of_phi.fill(0.0);
             of_psi = of_former;
         }
         let cells = plan.iter().zip(&of_kernel);
@@ -148,8 +176,15 @@ impl Sinkhorn {
     }
 }
 
-/// `ln Σ e^term` of terms that are walked over twice.
-fn log_sum<I: Iterator<Item = f64>>(terms: impl Fn() -> I) -> f64 {
-    let top = terms().fold(f64::NEG_INFINITY, f64::max);
-    top + terms().map(|term| (term - top).exp()).sum::<f64>().ln()
+/// `ln Σ e^term`, and in place of the terms their shares in the sum.
+fn to_shares(terms: &mut [f64]) -> f64 {
+    let top = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut sum = 0.0;
+    for term in terms.iter_mut() {
+        *term = (*term - top).exp();
+        sum += *term;
+    }
+    let scale = 1.0 / sum;
+    terms.iter_mut().for_each(|term| *term *= scale);
+    top + sum.ln()
 }

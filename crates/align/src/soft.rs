@@ -141,16 +141,17 @@ fn forward<R: Reading>(grid: &Grid<'_>, temperature: f64, keep: bool) -> (f64, V
         now[0] = border(R::SKIPS_FRAMES);
         for (u, &cost) in costs.iter().enumerate() {
             let weight = -cost / temperature;
-            // A reading has three arcs at most; the third of two is impossible.
+            // A reading has three arcs at most.
             let mut terms = [f64::NEG_INFINITY; 3];
+            let terms = &mut terms[..R::ARCS.len()];
             for (term, arc) in terms.iter_mut().zip(R::ARCS) {
                 let from = if arc.frames == 0 { &now } else { &before };
                 *term = from[u + 1 - arc.labels] + if arc.takes { weight } else { 0.0 };
             }
-            let (sum, share) = log_add(terms);
+            let sum = log_add(terms);
             now[u + 1] = sum;
             if keep {
-                shares.extend_from_slice(&share[..arcs]);
+                shares.extend_from_slice(terms);
             }
         }
         std::mem::swap(&mut now, &mut before);
@@ -158,16 +159,36 @@ fn forward<R: Reading>(grid: &Grid<'_>, temperature: f64, keep: bool) -> (f64, V
     (before[grid.labels], shares)
 }
 
-/// `ln Σ e^term` and the share of each term in the sum. Of impossible terms it makes −∞ and no share, of NaN NaN.
-fn log_add(terms: [f64; 3]) -> (f64, [f64; 3]) {
-    // `max` would pass over NaN, but then the exponential of its distance is NaN.
-    let top = terms.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    if top == f64::NEG_INFINITY && !terms.iter().any(|term| term.is_nan()) {
-        return (top, [0.0; 3]);
+/// `ln Σ e^term`; leaves in place of each term its share in the sum. Of impossible terms it makes −∞ and no shares, of NaN
+/// NaN.
+#[inline(always)]
+fn log_add(terms: &mut [f64]) -> f64 {
+    let first = terms[0];
+    // The largest, or a NaN if that comes first; another NaN shows when it is compared with the largest.
+    let (top, largest) = (1..terms.len()).fold((0, first), |(top, largest), k| {
+        if terms[k] > largest {
+            (k, terms[k])
+        } else {
+            (top, largest)
+        }
+    });
+    if largest == f64::NEG_INFINITY && !terms.iter().any(|term| term.is_nan()) {
+        terms.fill(0.0);
+        return largest;
     }
-    let parts = terms.map(|term| (term - top).exp());
-    let sum: f64 = parts.iter().sum();
-    (top + sum.ln(), parts.map(|part| part / sum))
+    let mut sum = 0.0;
+    for (k, term) in terms.iter_mut().enumerate() {
+        *term = if k == top {
+            largest - largest + 1.0
+        } else {
+            (*term - largest).exp()
+        };
+        sum += *term;
+    }
+    for share in terms {
+        *share /= sum;
+    }
+    largest + sum.ln()
 }
 
 /// The probability that an alignment takes each cell, `[T, U]`.

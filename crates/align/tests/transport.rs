@@ -156,6 +156,50 @@ fn transport_at_a_temperature_near_zero_neither_overflows_nor_vanishes() {
     assert!(slopes.iter().all(|slope| slope.is_finite()));
 }
 
+/// U Σ P C by the equations with every logarithm taken as it stands.
+fn in_logarithms(cost: &[Vec<f64>], epsilon: f64, iterations: usize) -> f64 {
+    let (frames, labels) = (cost.len(), cost[0].len());
+    let log_sum = |terms: Vec<f64>| {
+        let top = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        top + terms.iter().map(|term| (term - top).exp()).sum::<f64>().ln()
+    };
+    let (mut phi, mut psi) = (vec![0.0; frames], vec![0.0; labels]);
+    for _ in 0..iterations {
+        for t in 0..frames {
+            phi[t] =
+                -(frames as f64).ln() - log_sum((0..labels).map(|u| psi[u] - cost[t][u] / epsilon).collect());
+        }
+        for u in 0..labels {
+            psi[u] =
+                -(labels as f64).ln() - log_sum((0..frames).map(|t| phi[t] - cost[t][u] / epsilon).collect());
+        }
+    }
+    let cells = (0..frames).flat_map(|t| (0..labels).map(move |u| (t, u)));
+    let carried = cells.map(|(t, u)| (phi[t] + psi[u] - cost[t][u] / epsilon).exp() * cost[t][u]);
+    labels as f64 * carried.sum::<f64>()
+}
+
+#[test]
+fn transport_of_a_label_that_no_frame_would_choose_is_exact() {
+    // Its share of every frame is e^{−1500} at first: nothing, in a number of f64.
+    let (cost, frames, labels) = costs(12, &[(4, 3), (3, 3)], 0.0);
+    let dear = Tensor::new(&[[[0.0, 3.0, 0.0]]], &Device::Cpu).unwrap();
+    let cost = cost.broadcast_add(&dear).unwrap();
+    for iterations in [1, 2, 5] {
+        let f = |x: &[Tensor]| optimal_transport_cost(&x[0], &frames, &labels, 2e-3, iterations);
+        let found = values(&f(std::slice::from_ref(&cost)).unwrap());
+        let grids = cost.to_vec3::<f64>().unwrap();
+        let expected = [(0, 4), (1, 3)].map(|(b, t)| in_logarithms(&grids[b][..t], 2e-3, iterations));
+        close(&found, &expected, 1e-10);
+        // The plan turns over within 1e-3, which bends the differences of 1e-5.
+        let tolerance = Tolerance {
+            rtol: 1e-3,
+            atol: 1e-6,
+        };
+        check_gradient(std::slice::from_ref(&cost), f, tolerance).unwrap();
+    }
+}
+
 #[test]
 fn transport_ignores_padding() {
     let run = |poison| {
