@@ -17,7 +17,7 @@ Examples:
   cargo xtask reproduce astra --scale smoke       does everything connect? about a minute, says nothing of claims
   cargo xtask reproduce astra --arms all --seeds 3
   cargo xtask reproduce astra --arms all --dry-run   what is there, what would be run, how long it would take
-  cargo xtask reproduce astra --corpus an4 --data-root ~/data/an4 --arms rnnt
+  cargo xtask reproduce astra --corpus an4 --data-root ~/data/an4
   cargo xtask reproduce astra --set trainer.steps=500 --fresh
 
 Stop it with Ctrl-C: the run saves its state, and the same command goes on from there.";

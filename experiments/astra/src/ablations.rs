@@ -39,6 +39,17 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
             &["astra", "astra-held", "astra-soft", "best-alignment", "astra-ctc"],
         ),
         group(
+            "rivals",
+            "how does ASTRA compare with losses that know no transducer? (open question 1)",
+            &[
+                "astra",
+                "best-alignment",
+                "soft-dtw",
+                "transport",
+                "frame-average",
+            ],
+        ),
+        group(
             "pretraining",
             "does BEST-RQ on the same speech help?",
             &["rnnt", "rnnt-pretrained", "astra", "astra-pretrained"],
@@ -52,6 +63,11 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
             "normalization",
             "should the loss of an utterance be divided by its number of labels?",
             &["astra", "astra-per-utterance"],
+        ),
+        group(
+            "topline",
+            "how much of what transcripts bring does text bring?",
+            &["rnnt-full", "rnnt", "text", "astra"],
         ),
         group(
             "weights",
@@ -86,19 +102,6 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
                 "astra-20min",
                 "rnnt-40min",
                 "astra-40min",
-            ],
-        ));
-    }
-    if setting.corpus == "an4" {
-        groups.push(group(
-            "low-resource",
-            "does it hold on real speech, a quarter of it paired?",
-            &[
-                "rnnt-quarter",
-                "text-quarter",
-                "upsampled-quarter",
-                "maestro-quarter",
-                "astra-quarter",
             ],
         ));
     }

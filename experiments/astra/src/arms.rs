@@ -14,9 +14,6 @@ pub(crate) fn arms(setting: &Setting) -> Vec<Arm<Config>> {
     arms.extend(base.training(setting.scale));
     arms.extend(base.weights());
     arms.extend(base.amounts(setting));
-    if setting.corpus == "an4" {
-        arms.extend(base.low_resource());
-    }
     arms
 }
 
@@ -157,6 +154,21 @@ impl Base {
                 self.matched(Matching::Ctc),
             ),
             arm(
+                "soft-dtw",
+                "does an alignment that knows no transducer do as well? soft dynamic time warping",
+                self.matched(Matching::SoftDtw),
+            ),
+            arm(
+                "transport",
+                "does order matter at all? optimal transport knows none",
+                self.matched(Matching::Transport),
+            ),
+            arm(
+                "frame-average",
+                "does alignment matter at all? averages over time have none",
+                self.matched(Matching::FrameAverage),
+            ),
+            arm(
                 "astra-mse",
                 "the paper tried MAE and MSE and kept MAE",
                 metric(Metric::Mse),
@@ -285,10 +297,19 @@ impl Base {
         ]
     }
 
-    /// How much text, how much paired speech. Only a corpus with a grammar has as much text as one wants.
+    /// How much paired speech, how much text. Only a corpus with a grammar has as much text as one wants.
     fn amounts(&self, setting: &Setting) -> Vec<Arm<Config>> {
+        let full = Config {
+            paired: Paired::All,
+            ..self.rnnt()
+        };
+        let mut arms = vec![arm(
+            "rnnt-full",
+            "all of the training speech paired: what could text make up for at most?",
+            full,
+        )];
         if setting.corpus != "mini" {
-            return vec![];
+            return arms;
         }
         /// Sentences of the low-resource subset.
         const PAIRED: usize = 484;
@@ -301,7 +322,7 @@ impl Base {
             paired_minutes: Some(minutes),
             ..config
         };
-        vec![
+        arms.extend([
             arm("astra-text-1x", "as many unpaired as paired sentences", text(1)),
             arm("astra-text-4x", "four times as many unpaired sentences", text(4)),
             arm(
@@ -354,44 +375,7 @@ impl Base {
                 "forty minutes of paired speech",
                 minutes(self.astra(), 40.0),
             ),
-        ]
-    }
-
-    /// A quarter of a corpus of real speech paired, the other transcripts as text.
-    fn low_resource(&self) -> Vec<Arm<Config>> {
-        let quarter = |config: Config| Config {
-            paired: Paired::LowResource,
-            ..config
-        };
-        vec![
-            arm(
-                "rnnt-quarter",
-                "a quarter of the paired speech, no text",
-                quarter(self.rnnt()),
-            ),
-            arm(
-                "text-quarter",
-                "a quarter of the paired speech, the other transcripts as text",
-                quarter(self.text()),
-            ),
-            arm(
-                "upsampled-quarter",
-                "the same with fixed repetition",
-                quarter(self.upsampled(Upsampling::Fixed)),
-            ),
-            arm(
-                "maestro-quarter",
-                "the same with learned durations",
-                quarter(Config {
-                    metric: Metric::Mse,
-                    ..self.upsampled(Upsampling::Learned)
-                }),
-            ),
-            arm(
-                "astra-quarter",
-                "the same with the expected cost",
-                quarter(self.astra()),
-            ),
-        ]
+        ]);
+        arms
     }
 }

@@ -30,6 +30,12 @@ pub(crate) enum Matching {
     Soft,
     /// Expected over the alignments of the auxiliary CTC, gradient reaching them.
     Ctc,
+    /// The soft minimum over the warpings of classic dynamic time warping.
+    SoftDtw,
+    /// Carried from frames to labels by an entropic transport plan, in whatever order.
+    Transport,
+    /// The mean of the frames against the mean of the labels.
+    FrameAverage,
 }
 
 /// How text is brought to the rate of speech before the encoders meet.
@@ -224,7 +230,6 @@ pub(crate) struct Config {
 impl Config {
     /// The full ASTRA arm at a setting; the other arms are struct updates of it.
     pub(crate) fn at(setting: &Setting) -> Self {
-        let an4 = setting.corpus == "an4";
         let (steps, peak) = match setting.scale {
             Scale::Smoke => (40, 2e-3),
             Scale::Mini => (3200, 2e-3),
@@ -232,7 +237,7 @@ impl Config {
         };
         let smoke = setting.scale == Scale::Smoke;
         Self {
-            paired: if an4 { Paired::All } else { Paired::LowResource },
+            paired: Paired::LowResource,
             paired_minutes: None,
             limit: if smoke { 24 } else { 0 },
             // Ten times the paired sentences of the mini corpus.

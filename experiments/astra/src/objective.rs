@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use candle_core::Tensor;
-use sandhi_align::{BestAlignment, Moves, Upsampled};
+use sandhi_align::{BestAlignment, FrameAverage, Moves, OptimalTransport, SoftAlignment, Upsampled};
 use sandhi_core::{ArcScores, Consistency, Error, Labels, Ledger, Padded, Pair, Result, pairwise};
 use sandhi_model::JointModel;
 use sandhi_nn::Mode;
@@ -14,6 +14,9 @@ use sandhi_transducer::{
 
 use crate::config::{Config, Matching};
 use crate::network::Network;
+
+/// Enough for frames' shares that are right to a few percent at the temperatures here.
+const SINKHORN_ITERATIONS: usize = 20;
 
 /// What one step trains on.
 pub(crate) struct Batch {
@@ -61,6 +64,17 @@ pub(crate) fn consistency(config: &Config) -> Option<Box<dyn Consistency + Send 
             distance,
             alignment: Alignment::Learned,
         }),
+        Matching::SoftDtw => Box::new(SoftAlignment {
+            distance,
+            moves: Moves::Warping,
+            temperature: config.temperature,
+        }),
+        Matching::Transport => Box::new(OptimalTransport {
+            distance,
+            epsilon: config.temperature,
+            iterations: SINKHORN_ITERATIONS,
+        }),
+        Matching::FrameAverage => Box::new(FrameAverage { distance }),
     })
 }
 
