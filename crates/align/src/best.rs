@@ -31,8 +31,10 @@ use crate::{Moves, alignment_cost};
 ///
 /// # Errors
 ///
-/// [`Error::NoAlignment`] naming the first utterance whose lengths `moves` cannot align; [`Error::Shape`],
-/// [`Error::BatchSize`] or [`Error::Length`] if the arguments disagree; [`Error::Invalid`] for another dtype.
+/// [`NoAlignment`](sandhi_core::Error::NoAlignment) naming the first utterance whose lengths `moves` cannot align;
+/// [`Shape`](sandhi_core::Error::Shape), [`BatchSize`](sandhi_core::Error::BatchSize) or
+/// [`Length`](sandhi_core::Error::Length) if the arguments disagree; [`Invalid`](sandhi_core::Error::Invalid) for another
+/// dtype.
 ///
 /// # Source
 ///

@@ -26,7 +26,8 @@ use crate::record::{Found, record};
 /// # Shapes
 ///
 /// * `cost`: `[B, T, U]`, f32 or f64; may be negative. Padding is not read and gets gradient 0. A cost of +∞ forbids its
-///   cell; if that forbids all alignments, the loss is +∞ and the gradient NaN. A NaN cost makes both NaN.
+///   cell; if that forbids all alignments, the loss is +∞ and the gradient NaN. A cost of NaN or −∞ that an alignment can take
+///   makes both NaN.
 /// * `frames`, `labels`: one length per utterance.
 /// * `temperature`: γ, in the unit of the cost.
 /// * returns `[B]`, in the unit of the cost. Not reduced.
@@ -146,7 +147,12 @@ fn forward<R: Reading>(grid: &Grid<'_>, temperature: f64, keep: bool) -> (f64, V
             let terms = &mut terms[..R::ARCS.len()];
             for (term, arc) in terms.iter_mut().zip(R::ARCS) {
                 let from = if arc.frames == 0 { &now } else { &before };
-                *term = from[u + 1 - arc.labels] + if arc.takes { weight } else { 0.0 };
+                let from = from[u + 1 - arc.labels];
+                // What no path reaches stays so, even at a cost that is no number.
+                *term = match arc.takes && from != f64::NEG_INFINITY {
+                    true => from + weight,
+                    false => from,
+                };
             }
             let sum = log_add(terms);
             now[u + 1] = sum;
@@ -164,7 +170,7 @@ fn forward<R: Reading>(grid: &Grid<'_>, temperature: f64, keep: bool) -> (f64, V
 #[inline(always)]
 fn log_add(terms: &mut [f64]) -> f64 {
     let first = terms[0];
-    // The largest, or a NaN if that comes first; another NaN shows when it is compared with the largest.
+    // The largest, or a NaN if that comes first; another NaN makes the sum NaN.
     let (top, largest) = (1..terms.len()).fold((0, first), |(top, largest), k| {
         if terms[k] > largest {
             (k, terms[k])
@@ -172,17 +178,19 @@ fn log_add(terms: &mut [f64]) -> f64 {
             (top, largest)
         }
     });
-    if largest == f64::NEG_INFINITY && !terms.iter().any(|term| term.is_nan()) {
-        terms.fill(0.0);
-        return largest;
+    if !largest.is_finite() {
+        let impossible = terms.iter().all(|&term| term == f64::NEG_INFINITY);
+        let (sum, share) = if impossible {
+            (largest, 0.0)
+        } else {
+            (f64::NAN, f64::NAN)
+        };
+        terms.fill(share);
+        return sum;
     }
     let mut sum = 0.0;
     for (k, term) in terms.iter_mut().enumerate() {
-        *term = if k == top {
-            largest - largest + 1.0
-        } else {
-            (*term - largest).exp()
-        };
+        *term = if k == top { 1.0 } else { (*term - largest).exp() };
         sum += *term;
     }
     for share in terms {
@@ -210,6 +218,10 @@ fn occupancy<R: Reading>(grid: &Grid<'_>, shares: &[f64]) -> Vec<f64> {
         before.fill(0.0);
         for u in (0..grid.labels).rev() {
             let node = now[u + 1];
+            // What leads nowhere has no part in anything, even if its shares are no numbers.
+            if node == 0.0 {
+                continue;
+            }
             let shares = &shares[(t * grid.labels + u) * arcs..][..arcs];
             for (arc, share) in R::ARCS.iter().zip(shares) {
                 let flow = node * share;

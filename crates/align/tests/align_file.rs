@@ -152,31 +152,32 @@ fn align_file_takes_any_integers() {
 
 #[test]
 fn align_file_says_what_does_not_fit() {
-    let fails = |change: &dyn Fn(&mut [(&str, Tensor); 3])| {
+    let fails = |which: usize, name: &'static str, tensor: Tensor| {
         let mut input = batch(DType::F64, 0.0);
-        change(&mut input);
+        input[which] = (name, tensor);
         format!("{:#}", run(&input).unwrap_err())
     };
+    let floats = Tensor::zeros(4, DType::F32, &Device::Cpu).unwrap();
     for (found, message) in [
-        (fails(&|x| x[0].0 = "costs"), "the file has no tensor `cost`"),
+        (fails(0, "costs", floats.clone()), "the file has no tensor `cost`"),
         (
-            fails(&|x| x[0].1 = ints(&[1, 2])),
+            fails(0, "cost", ints(&[1, 2])),
             "cost: expected [B, T, U] or [T, U] in f32 or f64, got [2] in i64",
         ),
         (
-            fails(&|x| x[1].1 = ints(&[5, 3])),
+            fails(1, "frame_lengths", ints(&[5, 3])),
             "frame_lengths: expected 4 lengths, got 2",
         ),
         (
-            fails(&|x| x[1].1 = ints(&[5, 3, -1, 2])),
+            fails(1, "frame_lengths", ints(&[5, 3, -1, 2])),
             "frame_lengths: utterance 2: expected 0 to 5, got -1",
         ),
         (
-            fails(&|x| x[2].1 = ints(&[3, 4, 1, 3])),
+            fails(2, "label_lengths", ints(&[3, 4, 1, 3])),
             "label_lengths: utterance 1: expected 0 to 3, got 4",
         ),
         (
-            fails(&|x| x[2].1 = Tensor::zeros(4, DType::F32, &Device::Cpu).unwrap()),
+            fails(2, "label_lengths", floats),
             "label_lengths: expected i32, i64 or u32, got f32",
         ),
     ] {

@@ -224,6 +224,19 @@ fn soft_alignment_shows_nan_and_passes_by_infinity() {
 }
 
 #[test]
+fn soft_alignment_does_not_see_what_no_alignment_takes() {
+    // Forced alignments of 4 frames by 3 labels never have label 0 in the last two frames, nor label 2 in the first two.
+    let (cost, frames, labels) = costs(7, &[(4, 3)], 0.0);
+    let mut spoiled = values(&cost);
+    for (t, u) in [(2, 0), (3, 0), (3, 1), (0, 1), (0, 2), (1, 2)] {
+        spoiled[t * 3 + u] = f64::NAN;
+    }
+    let spoiled = Tensor::from_vec(spoiled, (1, 4, 3), &Device::Cpu).unwrap();
+    let f = |cost: &Tensor| soft_alignment_cost(cost, &frames, &labels, Moves::Forced, 0.5).unwrap();
+    assert_eq!(with_gradient(&spoiled, f), with_gradient(&cost, f));
+}
+
+#[test]
 fn soft_alignment_of_long_utterances_stays_exact() {
     // Sums of e^{−cost} would underflow a thousand times over.
     for moves in ALL {
