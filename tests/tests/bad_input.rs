@@ -82,6 +82,17 @@ fn names_that_do_not_exist_come_with_the_nearest() {
         place.run("runs", &["--set", "trainer.steps=0"]),
         &["steps", "got 0"],
     );
+    for (set, words) in [
+        ("match_level=9", ["match_level", "got 9"]),
+        ("repeat=0", ["repeat", "got 0"]),
+        ("paired_minutes=-1.0", ["paired_minutes", "got -1"]),
+        (
+            "paired_minutes=1e6",
+            ["paired_minutes", "no more than the corpus has"],
+        ),
+    ] {
+        fail(place.run("runs", &["--set", set]), &words);
+    }
     let mut command = Command::new(astra());
     command
         .args(["run", "--arm", "astro", "--scale", "smoke", "--runs"])

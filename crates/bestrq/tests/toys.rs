@@ -9,7 +9,7 @@ use common::{config, encoder_frames, label, quantizer, values};
 use sandhi_bestrq::{MaskConfig, MaskedLoss, MaskedPrediction, Stacking, codebook_usage, mask};
 use sandhi_conformer::{Conformer, ConformerConfig, ConvSubsampling};
 use sandhi_core::Padded;
-use sandhi_nn::{Mode, Params};
+use sandhi_nn::{AttentionContext, Mode, Params};
 use sandhi_testkit::uniform;
 
 const BINS: usize = 8;
@@ -63,6 +63,7 @@ fn pretrain(signal: fn(u64) -> Padded) -> (f64, f64, usize) {
         feed_forward: 32,
         dropout: 0.0,
         recompute: false,
+        context: AttentionContext::Full,
     };
     let subsampling = ConvSubsampling::new(BINS, 8, DIM, &params.scope("subsampling")).unwrap();
     let encoder = Conformer::new(&sizes, 1, &params.scope("encoder")).unwrap();

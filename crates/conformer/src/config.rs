@@ -1,5 +1,6 @@
 //! The sizes of a Conformer block.
 
+use sandhi_nn::AttentionContext;
 use serde::{Deserialize, Serialize};
 
 /// What a Conformer block is made of.
@@ -20,4 +21,13 @@ pub struct ConformerConfig {
     /// of the memory for the time of a second forward pass.
     #[serde(default)]
     pub recompute: bool,
+    /// Which frames a frame attends to. Where it is not all of them, the convolution is causal.
+    // A configuration from before the field was there keeps its text, and with it its hash.
+    #[serde(default, skip_serializing_if = "sees_all")]
+    pub context: AttentionContext,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde asks for.
+fn sees_all(context: &AttentionContext) -> bool {
+    *context == AttentionContext::Full
 }

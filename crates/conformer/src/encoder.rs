@@ -1,20 +1,21 @@
 //! A stack of Conformer blocks.
 
 use sandhi_core::{Padded, Result};
-use sandhi_nn::{Mode, Params};
+use sandhi_nn::{AttentionContext, Mode, Params};
 
-use crate::ConformerConfig;
 use crate::block::Block;
+use crate::{ConformerConfig, ConformerStream};
 
 /// A stack of Conformer blocks over one padded batch.
 ///
 /// # Proved by
 ///
 /// `conformer_ignores_padding`, `conformer_batch_equals_its_utterances`, `conformer_reaches_every_parameter`,
-/// `conformer_recomputed_has_the_same_bits`.
+/// `conformer_recomputed_has_the_same_bits`, `conformer_sees_nothing_beyond_its_context`.
 #[derive(Clone, Debug)]
 pub struct Conformer {
     blocks: Vec<Block>,
+    context: AttentionContext,
 }
 
 impl Conformer {
@@ -24,17 +25,23 @@ impl Conformer {
     ///
     /// As the layers of [`sandhi_nn`].
     pub fn new(config: &ConformerConfig, blocks: usize, params: &Params) -> Result<Self> {
-        let make = |i: usize| {
-            let block = Block::new(config, &params.scope(&format!("block{i}")))?;
-            Ok(if config.recompute {
-                block.recomputed()
-            } else {
-                block
-            })
-        };
+        let make = |i: usize| Block::new(config, &params.scope(&format!("block{i}")));
         Ok(Self {
             blocks: (0..blocks).map(make).collect::<Result<_>>()?,
+            context: config.context,
         })
+    }
+
+    /// Starts an utterance that comes piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// [`sandhi_core::Error::Invalid`] unless frames see chunks that see nothing after them.
+    pub fn stream(&self) -> Result<ConformerStream> {
+        ConformerStream::new(
+            self.context,
+            self.blocks.iter().map(Block::layers).cloned().collect(),
+        )
     }
 
     /// `[B, T, D]` to `[B, T, D]`; zeros in the padding, whatever it held.

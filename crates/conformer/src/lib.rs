@@ -3,8 +3,10 @@
 mod block;
 mod config;
 mod encoder;
+mod streaming;
 mod subsampling;
 
 pub use config::ConformerConfig;
 pub use encoder::Conformer;
+pub use streaming::{ConformerStream, SubsamplingStream};
 pub use subsampling::{ConvSubsampling, RECEPTIVE_FIELD, frames_after};

@@ -5,6 +5,8 @@ use sandhi_core::{Error, Lengths, Padded, Result};
 use sandhi_nn::ops::{conv2d_output, zero_padding};
 use sandhi_nn::{Conv2d, Linear, Params};
 
+use crate::SubsamplingStream;
+
 /// Feature frames that one encoder frame sees: utterances must have at least as many.
 pub const RECEPTIVE_FIELD: usize = 7;
 
@@ -40,6 +42,11 @@ impl ConvSubsampling {
             second: Conv2d::new(channels, channels, &params.scope("conv2"))?,
             output: Linear::new(frames_after(num_bins) * channels, dim, &params.scope("output"))?,
         })
+    }
+
+    /// Starts an utterance that comes piece by piece.
+    pub fn stream(&self) -> SubsamplingStream {
+        SubsamplingStream::new(self.clone())
     }
 
     /// `[B, T0, F]` to `[B, T, D]` with T = [`frames_after`] of T0.

@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 use sandhi_conformer::{Conformer, ConformerConfig, ConvSubsampling, frames_after};
 use sandhi_core::{Error, Lengths, Padded, Result};
-use sandhi_nn::{Mode, Params};
+use sandhi_nn::{AttentionContext, Mode, Params};
 use sandhi_testkit::{Tolerance, assert_close, poison_padding, uniform};
 
 const BINS: usize = 11;
@@ -22,6 +22,10 @@ impl Encoder {
     }
 
     fn with(recompute: bool) -> Result<Self> {
+        Self::within(AttentionContext::Full, recompute)
+    }
+
+    fn within(context: AttentionContext, recompute: bool) -> Result<Self> {
         let params = Params::seeded(5, DType::F64, &Device::Cpu);
         let config = ConformerConfig {
             dim: 8,
@@ -30,6 +34,7 @@ impl Encoder {
             feed_forward: 16,
             dropout: 0.2,
             recompute,
+            context,
         };
         let subsampling = ConvSubsampling::new(BINS, 3, config.dim, &params.scope("subsampling"))?;
         let conformer = Conformer::new(&config, 2, &params.scope("encoder"))?;

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, IndexOp, Tensor};
 use sandhi_conformer::ConformerConfig;
 use sandhi_core::{Labels, Lengths, Padded, Result};
 use sandhi_model::{JointConfig, JointModel};
-use sandhi_nn::{Mode, Params};
+use sandhi_nn::{AttentionContext, Mode, Params};
 use sandhi_testkit::{Tolerance, assert_close, uniform};
 use sandhi_transducer::{Beam, Emission, Greedy, Hypothesis, Normalize, joiner_arc_scores, transducer_loss};
 
@@ -20,6 +20,7 @@ fn config() -> JointConfig {
         feed_forward: 16,
         dropout: 0.1,
         recompute: false,
+        context: AttentionContext::Full,
     };
     JointConfig {
         num_bins: 11,

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use sandhi_conformer::ConformerConfig;
 use sandhi_core::{Error, Labels, Lengths, Padded, Result};
 use sandhi_model::{DurationPredictor, LabelDurations, Resampler, whole};
-use sandhi_nn::{Embedding, Mode, Params};
+use sandhi_nn::{AttentionContext, Embedding, Mode, Params};
 use sandhi_testkit::{Tolerance, assert_close, check_gradient, poison_padding, uniform};
 use sandhi_train::{AdamW, AdamWConfig, Gradients};
 
@@ -158,6 +158,7 @@ fn resampler(blocks: usize, dtype: DType) -> Result<(Params, Resampler)> {
         feed_forward: 16,
         dropout: 0.1,
         recompute: false,
+        context: AttentionContext::Full,
     };
     let params = Params::seeded(6, dtype, &Device::Cpu);
     let resampler = Resampler::new(&block, blocks, &params)?;

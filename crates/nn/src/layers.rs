@@ -266,6 +266,20 @@ impl Attention {
         }
     }
 
+    /// The frames of one chunk and those before it that it sees, `[1, n, D]`, whatever the layer's own context: each attends to
+    /// all of them. For a stream, of which only the chunk's frames are of interest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if shapes disagree.
+    pub fn chunk(&self, x: &Tensor) -> Result<Tensor> {
+        let whole = Self {
+            context: AttentionContext::Full,
+            ..self.clone()
+        };
+        whole.forward(x, &Lengths::new(vec![x.dims3()?.1]))
+    }
+
     /// `[B, T, D]` to `[B, T, D]`; frames beyond an utterance's length are neither attended to nor filled.
     ///
     /// # Errors
@@ -286,15 +300,24 @@ impl Attention {
 pub struct GatedConv {
     weight: Tensor,
     bias: Tensor,
+    /// Frames before each that it sees.
+    left: usize,
 }
 
 impl GatedConv {
-    /// `weight` `[kernel, channels]`, uniform in ±1/√kernel; `bias` `[channels]`, zeros.
+    /// `weight` `[kernel, channels]`, uniform in ±1/√kernel; `bias` `[channels]`, zeros. As many frames before each as after
+    /// it, so `kernel` is odd.
     ///
     /// # Errors
     ///
-    /// As [`Params::get`].
+    /// [`Error::Invalid`] if `kernel` is even; as [`Params::get`].
     pub fn new(channels: usize, kernel: usize, params: &Params) -> Result<Self> {
+        if kernel.is_multiple_of(2) {
+            return Err(Error::Invalid {
+                what: "gated convolution",
+                why: format!("expected a kernel with a middle, got one of {kernel} frames"),
+            });
+        }
         let bound = Init::Uniform {
             bound: 1.0 / (kernel as f64).sqrt(),
         };
@@ -302,12 +325,25 @@ impl GatedConv {
         Ok(Self {
             weight,
             bias: params.get("bias", &[channels], Init::Zeros)?,
+            left: kernel / 2,
         })
     }
 
-    /// Weight and bias.
-    pub(crate) fn parts(&self) -> (&Tensor, &Tensor) {
-        (&self.weight, &self.bias)
+    /// The same layer when it sees no frame after the one it computes, and as many more before it.
+    #[must_use]
+    pub fn causal(self) -> Self {
+        let left = self.weight.dims()[0] - 1;
+        Self { left, ..self }
+    }
+
+    /// Frames before each that it sees.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Weight and bias, and how many frames before each they see.
+    pub(crate) fn parts(&self) -> (&Tensor, &Tensor, usize) {
+        (&self.weight, &self.bias, self.left)
     }
 
     /// `[B, T, 2C]` to `[B, T, C]`.
@@ -316,7 +352,7 @@ impl GatedConv {
     ///
     /// [`Error::Tensor`] if shapes disagree.
     pub fn forward(&self, x: &Tensor, lengths: &Lengths) -> Result<Tensor> {
-        Ok(ops::gated_conv(x, &self.weight, &self.bias, lengths)?)
+        Ok(ops::gated_conv(x, &self.weight, &self.bias, self.left, lengths)?)
     }
 }
 

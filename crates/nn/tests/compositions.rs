@@ -177,28 +177,31 @@ fn gated_conv_equals_plain_composition() -> Result<()> {
     let gate = sigmoid(&inputs[0].narrow(2, c, c)?.contiguous()?)?;
     let g = (inputs[0].narrow(2, 0, c)?.contiguous()? * gate)?.to_vec3::<f64>()?;
     let (w, bias) = (inputs[1].to_vec2::<f64>()?, inputs[2].to_vec1::<f64>()?);
-    let mut y = vec![vec![vec![0f64; c]; t]; 2];
-    for (b, &n) in lengths.iter().enumerate() {
-        for i in 0..n {
-            for ch in 0..c {
-                let tap = |j: usize| {
-                    let at = i as isize + j as isize - (k / 2) as isize;
-                    if (0..n as isize).contains(&at) {
-                        w[j][ch] * g[b][at as usize][ch]
-                    } else {
-                        0.0
-                    }
-                };
-                y[b][i][ch] = bias[ch] + (0..k).map(tap).sum::<f64>();
+    for left in [2, 4, 1] {
+        let mut y = vec![vec![vec![0f64; c]; t]; 2];
+        for (b, &n) in lengths.iter().enumerate() {
+            for i in 0..n {
+                for ch in 0..c {
+                    let tap = |j: usize| {
+                        let at = i as isize + j as isize - left as isize;
+                        if (0..n as isize).contains(&at) {
+                            w[j][ch] * g[b][at as usize][ch]
+                        } else {
+                            0.0
+                        }
+                    };
+                    y[b][i][ch] = bias[ch] + (0..k).map(tap).sum::<f64>();
+                }
             }
         }
+        let lengths = Lengths::new(lengths.to_vec());
+        both(
+            &inputs,
+            |x| Ok(ops::gated_conv(&x[0], &x[1], &x[2], left, &lengths)?),
+            &Tensor::new(y, &Device::Cpu)?,
+        )?;
     }
-    let lengths = Lengths::new(lengths.to_vec());
-    both(
-        &inputs,
-        |x| Ok(ops::gated_conv(&x[0], &x[1], &x[2], &lengths)?),
-        &Tensor::new(y, &Device::Cpu)?,
-    )
+    Ok(())
 }
 
 #[test]

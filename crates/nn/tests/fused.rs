@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Module, Tensor, Var};
 use sandhi_core::{Lengths, Result};
 use sandhi_nn::fused::{Dropout, Program};
 use sandhi_nn::ops::{add_dropped, dropout, zero_padding};
-use sandhi_nn::{Attention, GatedConv, LayerNorm, Linear, Mode, Params};
+use sandhi_nn::{Attention, AttentionContext, GatedConv, LayerNorm, Linear, Mode, Params};
 use sandhi_testkit::{Tolerance, assert_close, check_gradient, poison_padding, uniform};
 
 const D: usize = 8;
@@ -50,6 +50,20 @@ impl Layers {
             });
         layers.params.restore(&moved.collect::<Result<_>>()?)?;
         Ok(layers)
+    }
+
+    /// The same layers when frames see no further than their chunk.
+    fn streaming(self) -> Result<Self> {
+        let context = AttentionContext::Chunked {
+            size: 3,
+            left: Some(4),
+            right: 0,
+        };
+        Ok(Self {
+            attention: self.attention.within(context)?,
+            conv: self.conv.causal(),
+            ..self
+        })
     }
 
     fn program(&self) -> Result<Program> {
@@ -110,8 +124,17 @@ fn input(dtype: DType) -> Result<Tensor> {
 
 #[test]
 fn program_equals_its_layers() -> Result<()> {
+    program_equals_layers(Ok)
+}
+
+#[test]
+fn program_of_a_stream_equals_its_layers() -> Result<()> {
+    program_equals_layers(Layers::streaming)
+}
+
+fn program_equals_layers(kind: fn(Layers) -> Result<Layers>) -> Result<()> {
     for (dtype, tolerance) in [(DType::F64, Tolerance::PROOF), (DType::F32, Tolerance::SINGLE)] {
-        let (layers, x, lengths) = (Layers::new(dtype)?, input(dtype)?, ragged());
+        let (layers, x, lengths) = (kind(Layers::new(dtype)?)?, input(dtype)?, ragged());
         let x = zero_padding(&x, &lengths)?;
         for mode in [Mode::Eval, TRAIN] {
             let program = layers.program()?;

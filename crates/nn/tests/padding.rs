@@ -99,8 +99,11 @@ fn attention_does_not_depend_on_what_it_may_not_see() -> Result<()> {
 #[test]
 fn gated_conv_ignores_padding() -> Result<()> {
     let inputs = [draw(4, &[3, 6, 36])?, draw(5, &[3, 18])?, draw(6, &[18])?];
-    let f = |x: &[Tensor], lengths: &Lengths| Ok(ops::gated_conv(&x[0], &x[1], &x[2], lengths)?);
-    ignores_padding(&inputs, &Lengths::new(vec![6, 0, 2]), f)
+    for left in [1, 2] {
+        let f = |x: &[Tensor], lengths: &Lengths| Ok(ops::gated_conv(&x[0], &x[1], &x[2], left, lengths)?);
+        ignores_padding(&inputs, &Lengths::new(vec![6, 0, 2]), f)?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Alignment {
 ///
 /// # Proved by
 ///
-/// `expected_cost_consistency_equals_its_parts`.
+/// `expected_cost_consistency_equals_its_parts`, `consistencies_over_alignments_obey_the_laws`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExpectedCost {
     /// How far a frame and a label embedding are apart.
@@ -58,7 +58,7 @@ impl Consistency for ExpectedCost {
 ///
 /// # Proved by
 ///
-/// `soft_cost_consistency_is_below_the_expected_cost`.
+/// `soft_cost_consistency_is_below_the_expected_cost`, `consistencies_over_alignments_obey_the_laws`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftCost {
     /// How far a frame and a label embedding are apart.

@@ -2,12 +2,14 @@
 
 use std::num::NonZeroUsize;
 
+use anyhow::{Result, ensure};
 use sandhi_audio::{FbankConfig, SpecAugmentConfig};
 use sandhi_bestrq::QuantizerConfig;
 use sandhi_conformer::ConformerConfig;
 use sandhi_core::Distance;
 use sandhi_lab::{Scale, Setting};
 use sandhi_model::JointConfig;
+use sandhi_nn::AttentionContext;
 use sandhi_text::MaskConfig;
 use sandhi_train::{AdamWConfig, Schedule, TrainerConfig};
 use serde::{Deserialize, Serialize};
@@ -313,6 +315,7 @@ impl Config {
             feed_forward: 4 * dim,
             dropout: 0.1,
             recompute: false,
+            context: AttentionContext::Full,
         };
         let sizes = |block: ConformerConfig, channels, speech_blocks, shared_blocks, text_blocks, width| {
             JointConfig {
@@ -332,6 +335,27 @@ impl Config {
             Scale::Mini => sizes(block(128, 4, 15), 32, 2, 2, 1, 128),
             Scale::Paper => sizes(block(512, 8, 15), 128, 6, 18, 4, 640),
         }
+    }
+
+    /// Refuses values that no training can honour and that nobody else looks at.
+    pub(crate) fn check(&self) -> Result<()> {
+        let levels = self.model.shared_blocks;
+        ensure!(
+            self.match_level <= levels,
+            "match_level: expected 0 to {levels}, the blocks of the shared encoder, got {}",
+            self.match_level
+        );
+        ensure!(self.repeat > 0, "repeat: expected 1 or more, got 0");
+        let minutes = self.paired_minutes.unwrap_or(1.0);
+        ensure!(
+            minutes > 0.0,
+            "paired_minutes: expected more than 0, got {minutes}"
+        );
+        ensure!(
+            self.matching != Matching::Ctc || self.lambda_ctc > 0.0,
+            "matching: ctc needs the auxiliary CTC, but lambda_ctc is 0"
+        );
+        Ok(())
     }
 
     /// About how long a run takes on one core of a current server: measured at scale mini, where a step costs this much for

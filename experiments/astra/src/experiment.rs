@@ -172,6 +172,7 @@ impl Experiment for Astra {
     }
 
     fn run(config: &Config, setting: &Setting, run: &mut Run) -> Result<()> {
+        config.check()?;
         let data = Arc::new(Data::load(config, setting, run)?);
         data.frontend.save(run.dir().join(FRONTEND))?;
         let params = Params::seeded(run.seed(), DType::F32, &Device::Cpu);

@@ -41,6 +41,7 @@ impl Size {
                 feed_forward: self.feed_forward,
                 dropout: DROPOUT,
                 recompute: false,
+                context: Default::default(),
             },
             speech_blocks: self.speech_blocks,
             shared_blocks: self.shared_blocks,

@@ -278,7 +278,7 @@ impl Builder {
     ///
     /// [`Error::Invalid`] if the width of `x` is not twice the layer's.
     pub fn gated_conv(&mut self, x: Value, layer: &GatedConv) -> Result<Value> {
-        let (weight, bias) = layer.parts();
+        let (weight, bias, left) = layer.parts();
         let c = bias.elem_count();
         self.keep("gated convolution", x, 2 * c)?;
         let (y, weight, bias) = (self.value(c), self.param(weight), self.param(bias));
@@ -287,6 +287,7 @@ impl Builder {
             y: y.0,
             weight,
             bias,
+            left,
         }))
     }
 

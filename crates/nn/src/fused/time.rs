@@ -94,6 +94,8 @@ pub(crate) struct Conv {
     pub(crate) y: usize,
     pub(crate) weight: usize,
     pub(crate) bias: usize,
+    /// Frames before each that it sees.
+    pub(crate) left: usize,
 }
 
 impl Conv {
@@ -110,7 +112,7 @@ impl Conv {
         for s in &tile.segments {
             let (wide, narrow) = rows(s, c);
             let (g, y) = (&mut gated[narrow.clone()], &mut y[narrow]);
-            gated_conv::forward(&values[self.x][wide], w, bias, g, y);
+            gated_conv::forward(&values[self.x][wide], w, bias, self.left, g, y);
         }
         values[self.y] = y;
         vec![gated]
@@ -136,7 +138,7 @@ impl Conv {
                 &saved[0][narrow.clone()],
                 &dy[narrow],
             );
-            gated_conv::backward(x, w, g, dy, &mut dx[wide], &mut total);
+            gated_conv::backward(x, w, self.left, g, dy, &mut dx[wide], &mut total);
         }
         parts.params[self.bias] = total.split_off(w.len());
         parts.params[self.weight] = total;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use candle_core::{Result, bail};
+use serde::{Deserialize, Serialize};
 
 /// Rows of the score matrix that are computed together, about: their scores stay in the second cache.
 const ROWS: usize = 128;
@@ -18,7 +19,8 @@ const ROWS: usize = 128;
 /// assert_eq!(AttentionContext::CAUSAL.visible(5, 20), 0..6);
 /// assert_eq!(AttentionContext::Full.visible(5, 20), 0..20);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum AttentionContext {
     /// All of its utterance.
     #[default]

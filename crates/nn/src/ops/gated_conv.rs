@@ -15,26 +15,33 @@ use crate::sums::sum_in_order;
 ///
 /// ```text
 /// g_t = a_t σ(s_t),  (a, s) the halves of x;  g_t = 0 outside the utterance
-/// y_t = b + Σ_j w_j g_{t+j−⌊K/2⌋}
+/// y_t = b + Σ_{j<K} w_j g_{t+j−left}
 /// ```
 ///
 /// # Shapes
 ///
-/// * `x`: `[B, T, 2C]`, `weight`: `[K, C]` with K odd, `bias`: `[C]`; returns `[B, T, C]`, zeros in the padding.
+/// * `x`: `[B, T, 2C]`, `weight`: `[K, C]`, `bias`: `[C]`; returns `[B, T, C]`, zeros in the padding.
+/// * `left`: how many of the K frames lie before frame t: ⌊K/2⌋ for a symmetric kernel, K − 1 for a causal one.
 ///
 /// # Errors
 ///
-/// If the shapes or dtypes disagree or K is even.
+/// If the shapes or dtypes disagree or `left` is not below K.
 ///
 /// # Proved by
 ///
 /// `gated_conv_equals_plain_composition`, `gated_conv_gradient_equals_differences`, `gated_conv_ignores_padding`.
-pub fn gated_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, lengths: &Lengths) -> Result<Tensor> {
+pub fn gated_conv(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    left: usize,
+    lengths: &Lengths,
+) -> Result<Tensor> {
     let (b, t, c2) = x.dims3()?;
     let (k, c) = weight.dims2()?;
-    if c2 != 2 * c || bias.dims() != [c] || k % 2 == 0 || lengths.len() != b || lengths.max() > t {
+    if c2 != 2 * c || bias.dims() != [c] || left >= k || lengths.len() != b || lengths.max() > t {
         bail!(
-            "gated convolution: expected x [B, T, 2C], weight [odd K, C], bias [C] and B lengths up to T, got {:?}, {:?}, {:?}, {:?}",
+            "gated convolution: expected x [B, T, 2C], weight [K > {left}, C], bias [C] and B lengths up to T, got {:?}, {:?}, {:?}, {:?}",
             x.dims(),
             weight.dims(),
             bias.dims(),
@@ -44,11 +51,12 @@ pub fn gated_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, lengths: &Lengths)
     let dtype = common_dtype("gated convolution", &[x, weight, bias])?;
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     with_float!(dtype, T => {
-        x.apply_op3(&weight, bias, GatedConv::<T> { lengths: lengths.clone(), gated: Saved::new() })
+        x.apply_op3(&weight, bias, GatedConv::<T> { left, lengths: lengths.clone(), gated: Saved::new() })
     })
 }
 
 struct GatedConv<T> {
+    left: usize,
     lengths: Lengths,
     /// g, `[B, T, C]`.
     gated: Saved<Vec<T>>,
@@ -59,14 +67,14 @@ const LANES: usize = 16;
 /// Sums that are kept in registers together.
 const AT_ONCE: usize = 4;
 
-/// Sixteen channels of every frame, with `pad` frames of zeros on either side and some more at the end: whoever reads
+/// Sixteen channels of every frame, with frames of zeros before and after, and some more at the end: whoever reads
 /// [`AT_ONCE`] frames at once reads no further.
 #[inline(always)]
-fn strip<T: Real>(x: &[T], c: usize, from: usize, pad: usize) -> Vec<[T; LANES]> {
+fn strip<T: Real>(x: &[T], (c, from): (usize, usize), (before, after): (usize, usize)) -> Vec<[T; LANES]> {
     let n = x.len() / c;
     let lanes = LANES.min(c - from);
-    let mut strip = vec![[T::ZERO; LANES]; n + 2 * pad + AT_ONCE];
-    for (to, x) in strip[pad..].iter_mut().zip(x.chunks_exact(c)) {
+    let mut strip = vec![[T::ZERO; LANES]; before + n + after + AT_ONCE];
+    for (to, x) in strip[before..].iter_mut().zip(x.chunks_exact(c)) {
         if lanes == LANES {
             to.copy_from_slice(&x[from..][..LANES]);
         } else {
@@ -139,9 +147,10 @@ fn add_weight_gradient<T: Real>(
 }
 
 /// The layer on the valid frames of an utterance; leaves g.
-pub(crate) fn forward<T: Real>(x: &[T], w: &[T], bias: &[T], g: &mut [T], y: &mut [T]) {
+pub(crate) fn forward<T: Real>(x: &[T], w: &[T], bias: &[T], left: usize, g: &mut [T], y: &mut [T]) {
     let c = bias.len();
-    let pad = w.len() / c / 2;
+    let taps = w.len() / c;
+    let right = taps - 1 - left;
     vectorized(
         #[inline(always)]
         |fused| {
@@ -152,39 +161,42 @@ pub(crate) fn forward<T: Real>(x: &[T], w: &[T], bias: &[T], g: &mut [T], y: &mu
                 }
             }
             for from in (0..c).step_by(LANES) {
-                let (g, w, start) = (
-                    strip(g, c, from, pad),
-                    strip(w, c, from, 0),
-                    strip(bias, c, from, 0),
-                );
-                let taps = &w[..2 * pad + 1];
-                correlate(&g, taps, start[0], y, (c, from), fused);
+                let at = (c, from);
+                let (g, w) = (strip(g, at, (left, right)), strip(w, at, (0, 0)));
+                let start = strip(bias, at, (0, 0))[0];
+                correlate(&g, &w[..taps], start, y, at, fused);
             }
         },
     );
 }
 
 /// Fills dx; `total` ← `total` + (dw, db).
-pub(crate) fn backward<T: Real>(x: &[T], w: &[T], g: &[T], dy: &[T], dx: &mut [T], total: &mut [T]) {
+pub(crate) fn backward<T: Real>(
+    x: &[T],
+    w: &[T],
+    left: usize,
+    g: &[T],
+    dy: &[T],
+    dx: &mut [T],
+    total: &mut [T],
+) {
     let c = total.len() - w.len();
     let n = dy.len() / c;
-    let pad = w.len() / c / 2;
+    let taps = w.len() / c;
+    let right = taps - 1 - left;
     let mut dg = vec![T::ZERO; n * c];
     let (dw, db) = total.split_at_mut(w.len());
     vectorized(
         #[inline(always)]
         |fused| {
             for from in (0..c).step_by(LANES) {
-                let (g, mut w, dy) = (
-                    strip(g, c, from, pad),
-                    strip(w, c, from, 0),
-                    strip(dy, c, from, pad),
-                );
-                add_weight_gradient(&dy[pad..pad + n], &g, dw, (c, from), fused);
-                // The adjoint: the taps in reverse.
-                let taps = &mut w[..2 * pad + 1];
-                taps.reverse();
-                correlate(&dy, taps, [T::ZERO; LANES], &mut dg, (c, from), fused);
+                let at = (c, from);
+                let (g, mut w) = (strip(g, at, (left, right)), strip(w, at, (0, 0)));
+                // The adjoint looks the other way, with the taps in reverse.
+                let dy = strip(dy, at, (right, left));
+                add_weight_gradient(&dy[right..right + n], &g, dw, at, fused);
+                w[..taps].reverse();
+                correlate(&dy, &w[..taps], [T::ZERO; LANES], &mut dg, at, fused);
             }
             for dy in dy.chunks_exact(c) {
                 for (b, &d) in db.iter_mut().zip(dy) {
@@ -236,7 +248,7 @@ impl<T: Real> CustomOp3 for GatedConv<T> {
             .enumerate();
         rows.for_each(|(b, ((y, g), x))| {
             let n = self.lengths.get(b);
-            forward(&x[..n * c2], w, bias, &mut g[..n * c], &mut y[..n * c]);
+            forward(&x[..n * c2], w, bias, self.left, &mut g[..n * c], &mut y[..n * c]);
         });
         *self.gated.lock() = g;
         output(y, (b, t, c))
@@ -267,7 +279,7 @@ impl<T: Real> CustomOp3 for GatedConv<T> {
                     let n = self.lengths.get(b);
                     let mut total = vec![T::ZERO; (k + 1) * c];
                     let (x, g, dy) = (&x[..n * c2], &g[..n * c], &dy[..n * c]);
-                    backward(x, w, g, dy, &mut dx[..n * c2], &mut total);
+                    backward(x, w, self.left, g, dy, &mut dx[..n * c2], &mut total);
                     total
                 });
             let parts: Vec<Vec<T>> = parts.collect();
