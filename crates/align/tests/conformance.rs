@@ -137,3 +137,44 @@ fn labels_without_frames_are_named() {
     assert_eq!(loss_of(Stretched { distance }, &pair)[1], 0.0);
     assert_eq!(loss_of(Upsampled { distance, repeat: 2 }, &pair)[1], 0.0);
 }
+
+#[test]
+fn losses_have_the_same_bits_for_any_number_of_threads() {
+    let pair = pair(3, &[(40, 9), (17, 11), (30, 1), (25, 25), (12, 5)]);
+    let distance = Distance::L2;
+    let losses = || {
+        let mut all = Vec::new();
+        for moves in ALL {
+            all.push(loss_of(BestAlignment { distance, moves }, &pair));
+            let temperature = 0.2;
+            let soft = SoftAlignment {
+                distance,
+                moves,
+                temperature,
+            };
+            all.push(loss_of(soft, &pair));
+        }
+        let (epsilon, iterations) = (0.05, 8);
+        all.push(loss_of(
+            OptimalTransport {
+                distance,
+                epsilon,
+                iterations,
+            },
+            &pair,
+        ));
+        all
+    };
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(losses)
+    };
+    let alone = with(1);
+    assert!(alone.iter().flatten().all(|loss| loss.is_finite()));
+    for threads in [2, 3, 7] {
+        assert_eq!(with(threads), alone);
+    }
+}
