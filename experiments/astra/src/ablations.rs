@@ -34,6 +34,17 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
             &["astra", "astra-mse", "astra-huber", "astra-cosine"],
         ),
         group(
+            "collapse",
+            "is consistency bought by making all embeddings small? (see the variances among the other measures)",
+            &[
+                "astra",
+                "astra-standardized",
+                "astra-cosine",
+                "upsampled",
+                "upsampled-standardized",
+            ],
+        ),
+        group(
             "alignment",
             "learned or held, expected, soft or best, of the transducer or of CTC: which alignment should weight the distance?",
             &["astra", "astra-held", "astra-soft", "best-alignment", "astra-ctc"],

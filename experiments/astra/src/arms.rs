@@ -128,6 +128,10 @@ impl Base {
             metric,
             ..self.astra()
         };
+        let standardized = |config: Config| Config {
+            standardize: true,
+            ..config
+        };
         let level = |match_level| Config {
             match_level,
             ..self.astra()
@@ -182,6 +186,16 @@ impl Base {
                 "astra-cosine",
                 "a distance that does not see lengths",
                 metric(Metric::Cosine),
+            ),
+            arm(
+                "astra-standardized",
+                "embeddings with mean 0 and variance 1: is the loss lowered by making them alike, or small?",
+                standardized(self.astra()),
+            ),
+            arm(
+                "upsampled-standardized",
+                "the same for text repeated a fixed number of times",
+                standardized(self.upsampled(Upsampling::Fixed)),
             ),
             arm(
                 "astra-shared-1",

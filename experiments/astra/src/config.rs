@@ -167,6 +167,11 @@ impl Pretraining {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde asks for.
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// One arm, resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -199,6 +204,11 @@ pub(crate) struct Config {
     pub(crate) match_level: usize,
     /// Whether the consistency of an utterance is divided by its number of labels.
     pub(crate) per_label: bool,
+    /// Whether every embedding is brought to mean 0 and variance 1 before it is compared, so that nothing is won by making
+    /// all of them small.
+    // A configuration from before the field was there keeps its text, and with it its hash.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) standardize: bool,
     /// What softens the warpings or the transport plan, in the unit of the distance.
     pub(crate) temperature: f64,
     /// How text is upsampled.
@@ -254,6 +264,7 @@ impl Config {
             metric: Metric::Mae,
             match_level: 0,
             per_label: true,
+            standardize: false,
             temperature: 0.1,
             upsampling: Upsampling::None,
             repeat: 2,

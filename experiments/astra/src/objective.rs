@@ -7,6 +7,7 @@ use sandhi_align::{BestAlignment, FrameAverage, Moves, OptimalTransport, SoftAli
 use sandhi_core::{ArcScores, Consistency, Error, Labels, Ledger, Padded, Pair, Result, pairwise};
 use sandhi_model::JointModel;
 use sandhi_nn::Mode;
+use sandhi_nn::ops::{Activation, layer_norm, zero_padding};
 use sandhi_train::Part;
 use sandhi_transducer::{
     Alignment, CtcScores, ExpectedCost, Normalize, SoftCost, joiner_arc_scores, transducer_loss,
@@ -141,9 +142,13 @@ pub(crate) fn objective(
         let text = upsampler.paired(model, &batch.transcript, &arcs, mode)?; // [B, U or T, D]
         let level = config.match_level;
         let texts = model.share_levels(&text.text, level, mode)?;
+        let (speech, text_level) = match config.standardize {
+            true => (standardized(&levels[level])?, standardized(&texts[level])?),
+            false => (levels[level].clone(), texts[level].clone()),
+        };
         let pair = Pair {
-            speech: &levels[level],
-            text: &texts[level],
+            speech: &speech,
+            text: &text_level,
             arcs: &arcs,
         };
         let cost = match (matching, &ctc) {
@@ -174,6 +179,17 @@ pub(crate) fn objective(
         loss.add_counted("rnnt/text", config.lambda_text, transducer_loss(&arcs)?, unpaired)?;
     }
     Ok(loss)
+}
+
+/// Every vector with mean 0 and variance 1.
+fn standardized(x: &Padded) -> Result<Padded> {
+    let values = zero_padding(x.values(), x.lengths())?;
+    let (dim, dtype, device) = (x.dims().2, values.dtype(), values.device());
+    let (ones, zeros) = (
+        Tensor::ones(dim, dtype, device)?,
+        Tensor::zeros(dim, dtype, device)?,
+    );
+    x.with_values(layer_norm(&values, &ones, &zeros, Activation::Identity)?)
 }
 
 /// The number of labels of each utterance, at least 1, in the dtype of `like`.
