@@ -89,6 +89,7 @@ impl Experiment for NoisyChannel {
             metric: "test/wer",
             better: "quiet",
             worse: "loud",
+            margin: 0.0,
         }]
     }
 

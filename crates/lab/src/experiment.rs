@@ -48,6 +48,8 @@ pub struct Claim {
     pub better: &'static str,
     /// The arm it is compared with.
     pub worse: &'static str,
+    /// By how many points `better` may have more errors and the claim still holds: 0 for "is better", more for "matches".
+    pub margin: f64,
 }
 
 /// A question that a group of arms answers together: each of them is compared with the first.

@@ -68,6 +68,9 @@ pub struct PlanClaim {
     pub metric: String,
     pub better: String,
     pub worse: String,
+    /// A plan written before there were margins has only claims of being better.
+    #[serde(default)]
+    pub margin: f64,
 }
 
 /// [`Ablation`](crate::Ablation), owned.
@@ -141,6 +144,7 @@ impl Plan {
                     metric: claim.metric.to_owned(),
                     better: claim.better.to_owned(),
                     worse: claim.worse.to_owned(),
+                    margin: claim.margin,
                 })
                 .collect(),
             ablations: E::ablations(setting).iter().map(PlanAblation::of).collect(),

@@ -38,6 +38,16 @@ fn report_judges_each_claim_by_its_interval() {
         "{text}"
     );
     assert!(
+        verdict("Text within twenty points").contains("**reproduced**"),
+        "{}",
+        verdict("Text within twenty points")
+    );
+    assert!(
+        verdict("No text within a point").contains("**not reproduced**"),
+        "{}",
+        verdict("No text within a point")
+    );
+    assert!(
         verdict("needs no repetition").contains("**not tested**"),
         "{text}"
     );

@@ -176,25 +176,21 @@ fn plus(tick: f64) -> String {
 pub(crate) fn difference(judged: &Judged) -> Option<Svg> {
     let interval = judged.comparison.as_ref()?.paired.difference;
     let (left, right, top, bottom) = (10.0, WIDTH - 10.0, 20.0, 48.0);
-    let reach = interval.low.abs().max(interval.high.abs()).max(1.0) * 1.15;
+    // A claim to match holds from minus its margin on.
+    let threshold = -judged.claim.margin;
+    let reach = interval.low.abs().max(interval.high.abs()).max(1.0 - threshold) * 1.15;
     let axis = Axis::linear((-reach, reach), (left, right));
-    let y = (top + bottom) / 2.0;
+    let (y, holds) = ((top + bottom) / 2.0, axis.at(threshold));
     let mut svg = Svg::default();
-    svg.rect(axis.at(0.0), top, right - axis.at(0.0), bottom - top, "band");
-    svg.text(axis.at(0.0) + 7.0, top - 6.0, Anchor::Start, "tick", "as claimed");
-    svg.text(
-        axis.at(0.0) - 7.0,
-        top - 6.0,
-        Anchor::End,
-        "tick",
-        "the other way",
-    );
+    svg.rect(holds, top, right - holds, bottom - top, "band");
+    svg.text(holds + 7.0, top - 6.0, Anchor::Start, "tick", "as claimed");
+    svg.text(holds - 7.0, top - 6.0, Anchor::End, "tick", "the other way");
     for tick in axis.ticks(5) {
         svg.line((axis.at(tick), bottom), (axis.at(tick), bottom + 4.0), "axis");
         svg.text(axis.at(tick), bottom + 16.0, Anchor::Middle, "tick", &plus(tick));
     }
     svg.line((left, bottom), (right, bottom), "axis");
-    svg.line((axis.at(0.0), top - 16.0), (axis.at(0.0), bottom), "axis");
+    svg.line((holds, top - 16.0), (holds, bottom), "axis");
     svg.line(
         (axis.at(interval.low), y),
         (axis.at(interval.high), y),

@@ -72,7 +72,7 @@ pub(crate) fn claims(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "\nA positive difference is as claimed. A claim is *reproduced* if the whole 95 % interval of the difference is on its side, *not reproduced* if it is \
+        "\nA positive difference is as claimed. A claim is *reproduced* if the whole 95 % interval of the difference is on its side, which for a claim to match is above minus its margin, *not reproduced* if it is \
          on the other, else *inconclusive*. Paired bootstrap over utterances, and over seeds where there are several, \
          {SAMPLES} resamples.\n"
     );

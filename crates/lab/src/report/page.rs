@@ -107,7 +107,7 @@ fn claims(report: &Report) -> String {
     let cards: String = report.judged.iter().map(claim).collect();
     format!(
         "{cards}<p class=\"fine\">A positive difference is as claimed. A claim is <em>reproduced</em> if the whole 95&#8239;% interval of the difference is on \
-         its side, <em>not reproduced</em> if it is on the other, else <em>inconclusive</em>. Paired bootstrap over \
+         its side, which for a claim to match is above minus its margin, <em>not reproduced</em> if it is on the other, else <em>inconclusive</em>. Paired bootstrap over \
          utterances, and over seeds where there are several, {SAMPLES} resamples.</p>\n"
     )
 }

@@ -6,7 +6,7 @@ use crate::{Plan, PlanClaim, Result, Scale};
 /// What the runs say of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The whole interval of the difference is on the claim's side.
+    /// The whole interval of the difference is on the claim's side: above zero, or above minus its margin.
     Reproduced,
     /// The whole interval is on the other side.
     NotReproduced,
@@ -99,10 +99,16 @@ fn judge_one(claim: &PlanClaim, scale: Scale, evidence: &Evidence) -> Result<Jud
         Verdict::Inconclusive(
             "the scale is below mini: this run shows that the road connects, no more".to_owned(),
         )
-    } else if difference.low > 0.0 {
+    } else if difference.low > -claim.margin {
         Verdict::Reproduced
-    } else if difference.high < 0.0 {
+    } else if difference.high < -claim.margin {
         Verdict::NotReproduced
+    } else if claim.margin > 0.0 {
+        let margin = format!(
+            "the interval of the difference contains the margin of {} points",
+            claim.margin
+        );
+        Verdict::Inconclusive(margin)
     } else {
         Verdict::Inconclusive("the interval of the difference contains zero".to_owned())
     };

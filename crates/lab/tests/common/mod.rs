@@ -54,6 +54,7 @@ pub(crate) fn plan(scale: Scale) -> Plan {
             })
         })
         .collect();
+    let matches = |statement: &str, better: &str, worse: &str, margin: f64| json!({"source": "abstract", "statement": statement, "metric": "test-rare/wer", "better": better, "worse": worse, "margin": margin});
     let claim = |statement: &str, metric: &str, better: &str, worse: &str| json!({"source": "Section 4.2", "statement": statement, "metric": metric, "better": better, "worse": worse});
     serde_json::from_value(json!({
         "reference": {
@@ -71,6 +72,8 @@ pub(crate) fn plan(scale: Scale) -> Plan {
             claim("Unpaired text lowers the error rate on words that no paired utterance has", "test-rare/wer", "text", "rnnt"),
             claim("Fixed repetition is better than text without consistency", "test-common/wer", "upsampled", "text"),
             claim("Paired speech alone does better on rare words than fixed repetition", "test-rare/wer", "rnnt", "upsampled"),
+            matches("Text within twenty points of repetition", "text", "upsampled", 20.0),
+            matches("No text within a point of repetition", "rnnt", "upsampled", 1.0),
             claim("`astra` needs no repetition of labels and is better than `upsampled`", "test-rare/wer", "astra", "upsampled"),
         ],
         "ablations": [
