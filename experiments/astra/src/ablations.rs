@@ -4,7 +4,7 @@ use sandhi_lab::{Ablation, Setting};
 
 /// The groups at a setting; the first arm of each is what the others are compared with.
 pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
-    let group = |name, question, arms| Ablation {
+    let group = |name, question, arms: &'static [&'static str]| Ablation {
         name,
         question,
         arms,
@@ -62,13 +62,23 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
         ),
         group(
             "pretraining",
-            "does BEST-RQ on the same speech help?",
-            &["rnnt", "rnnt-pretrained", "astra", "astra-pretrained"],
+            "does BEST-RQ on the same speech help where there is no text?",
+            &["rnnt", "rnnt-pretrained"],
+        ),
+        group(
+            "pretraining-text",
+            "and where there is?",
+            &["astra", "astra-pretrained"],
         ),
         group(
             "augmentation",
-            "is SpecAugment part of the effect?",
-            &["astra", "astra-no-augment", "rnnt", "rnnt-no-augment"],
+            "what does SpecAugment bring without text?",
+            &["rnnt", "rnnt-no-augment"],
+        ),
+        group(
+            "augmentation-text",
+            "and with text?",
+            &["astra", "astra-no-augment"],
         ),
         group(
             "normalization",
@@ -101,20 +111,18 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
             "is there a point of diminishing returns? (open question 3) unpaired sentences: none, 1, 4, 16, 64 times the paired",
             &["rnnt", "astra-text-1x", "astra-text-4x", "astra-text-16x", "astra-text-64x"],
         ));
-        groups.push(group(
-            "paired-amount",
-            "how does the effect of text depend on the amount of paired speech?",
-            &[
-                "rnnt-5min",
-                "astra-5min",
-                "rnnt-10min",
-                "astra-10min",
-                "rnnt-20min",
-                "astra-20min",
-                "rnnt-40min",
-                "astra-40min",
-            ],
-        ));
+        for (name, question, arms) in [
+            (
+                "paired-5min",
+                "what does text bring to 5 minutes of paired speech?",
+                &["rnnt-5min", "astra-5min"],
+            ),
+            ("paired-10min", "and to 10?", &["rnnt-10min", "astra-10min"]),
+            ("paired-20min", "and to 20?", &["rnnt-20min", "astra-20min"]),
+            ("paired-40min", "and to 40?", &["rnnt-40min", "astra-40min"]),
+        ] {
+            groups.push(group(name, question, arms));
+        }
     }
     groups
 }
