@@ -91,7 +91,7 @@ fn names_that_do_not_exist_come_with_the_nearest() {
             ["paired_minutes", "no more than the corpus has"],
         ),
     ] {
-        fail(place.run("runs", &["--set", set]), &words);
+        fail(place.run(set, &["--set", set]), &words);
     }
     let mut command = Command::new(astra());
     command
