@@ -45,8 +45,6 @@ pub struct Report {
     ablations: Vec<ablation::Group>,
     /// The main arms.
     table: Table,
-    /// All arms.
-    all: Table,
     measures: Measures,
     facts: Facts,
     figures: Vec<alignment::Figure>,
@@ -88,8 +86,7 @@ impl Report {
             .or(last)
             .map_or_else(Vec::new, |arm| examples::worst(&evidence, arm, 10));
         Ok(Self {
-            table: Table::of(&evidence, |arm| arm.main)?,
-            all: Table::of(&evidence, |_| true)?,
+            table: Table::of(&evidence)?,
             measures: Measures::of(&evidence),
             ablations: ablation::groups(plan, &evidence)?,
             facts: Facts::of(plan, &evidence),
@@ -114,7 +111,7 @@ impl Report {
 
     /// The table of error rates as comma-separated values: all digits, for programs.
     pub fn csv(&self) -> String {
-        self.all.csv()
+        self.table.csv()
     }
 
     /// The table of word error rates for a terminal.

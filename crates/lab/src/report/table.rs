@@ -3,7 +3,7 @@ use std::fmt::Write;
 use sandhi_score::{Interval, Unit};
 
 use crate::Result;
-use crate::report::evidence::{ArmEvidence, Evidence};
+use crate::report::evidence::Evidence;
 use crate::report::intervals;
 use crate::report::rates::{Rate, rate};
 use crate::report::svg::{Svg, minus};
@@ -36,11 +36,11 @@ pub(crate) struct Cell {
 }
 
 impl Table {
-    /// The arms that were run and that `chosen` takes.
-    pub(crate) fn of(evidence: &Evidence, chosen: impl Fn(&ArmEvidence) -> bool) -> Result<Self> {
+    /// The main arms that were run.
+    pub(crate) fn of(evidence: &Evidence) -> Result<Self> {
         let mut rows = Vec::new();
         let arms = evidence.arms.iter().enumerate();
-        for (index, arm) in arms.filter(|(_, arm)| arm.was_run() && chosen(arm)) {
+        for (index, arm) in arms.filter(|(_, arm)| arm.main && arm.was_run()) {
             let mut cells = Vec::new();
             for split in &evidence.splits {
                 let word = rate(&arm.done, split, Unit::Word)?;
