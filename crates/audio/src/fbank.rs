@@ -162,6 +162,11 @@ impl Fbank {
         &self.config
     }
 
+    /// Samples from one frame to the next.
+    pub(crate) fn shift(&self) -> usize {
+        self.shift
+    }
+
     /// Feature frames of a waveform of that many samples; 0 if it is shorter than a window.
     pub fn num_frames(&self, num_samples: usize) -> usize {
         num_frames(num_samples, self.window.len(), self.shift)

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sandhi_audio::{
-    Error, Features, GlobalCmvn, SpecAugmentConfig, Waveform, normalize_utterance, resample, spec_augment,
-    speed,
+    Error, Fbank, FbankConfig, Features, GlobalCmvn, SpecAugmentConfig, Waveform, normalize_utterance,
+    resample, spec_augment, speed,
 };
 
 fn sine(hz: f64, length: usize, sample_rate: u32) -> Waveform {
@@ -345,4 +345,33 @@ proptest! {
         }
         prop_assert!(features.values.iter().all(|x| *x == 0.0 || *x == 1.0));
     }
+}
+
+#[test]
+fn fbank_stream_equals_the_whole_recording() {
+    let samples: Vec<f32> = (0..16_000)
+        .map(|i| (i as f32 * 0.05).sin() * (i as f32 * 0.0007).cos() * 0.4)
+        .collect();
+    let fbank = Fbank::new(&FbankConfig::kaldi()).unwrap();
+    let whole = fbank
+        .compute(&Waveform {
+            samples: samples.clone(),
+            sample_rate: 16_000,
+        })
+        .unwrap();
+    // Pieces shorter than a shift, longer than a window, and of no sample at all.
+    for piece in [1, 159, 160, 161, 400, 5000, 16_000] {
+        let mut stream = fbank.stream().unwrap();
+        let mut values = stream.push(&[]).unwrap().values;
+        for samples in samples.chunks(piece) {
+            values.extend(stream.push(samples).unwrap().values);
+        }
+        assert!(values == whole.values, "in pieces of {piece} samples");
+    }
+    let dithered = FbankConfig {
+        dither: 1.0,
+        ..FbankConfig::kaldi()
+    };
+    let error = Fbank::new(&dithered).unwrap().stream().err().unwrap();
+    assert!(error.to_string().contains("dither"), "{error}");
 }
