@@ -38,6 +38,6 @@ pub use host_loss::HostLoss;
 pub use pruning::{Bounds, pruning_bounds};
 pub use real::Real;
 pub use scoring::{Normalize, Scoring};
-pub use search::{Beam, Candidate, Emission, Greedy, Hypothesis};
+pub use search::{Beam, Candidate, Emission, Greedy, GreedyStream, Hypothesis};
 pub use simple_joiner::simple_arc_scores;
 pub use transducer::{Infeasible, LossOptions, transducer_loss, transducer_loss_with};

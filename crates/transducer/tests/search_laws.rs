@@ -350,3 +350,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn greedy_stream_equals_the_whole_utterance() {
+    for seed in 0..10 {
+        for (emission, normalize) in EMISSIONS.into_iter().flat_map(|e| NORMALIZES.map(|n| (e, n))) {
+            let greedy = Greedy { emission, normalize };
+            let whole = greedy
+                .decode(&Toy::new(&[11], 5, 2, random(seed)))
+                .unwrap()
+                .remove(0);
+            // Pieces of several lengths, one of them without frames.
+            for pieces in [&[11][..], &[4, 0, 6, 1], &[1; 11]] {
+                let mut stream = greedy.stream();
+                let (mut heard, mut last) = (0, Hypothesis::default());
+                for &frames in pieces {
+                    let logit = |b: usize, t: usize, labels: &[u32], id: usize| {
+                        random(seed)(b, heard + t, labels, id)
+                    };
+                    let now = stream.push(&Toy::new(&[frames], 5, 2, logit)).unwrap().clone();
+                    assert!(now.labels.starts_with(&last.labels), "what was written changed");
+                    (last, heard) = (now, heard + frames);
+                }
+                assert_eq!(last, whole, "{emission:?} {normalize:?} in pieces of {pieces:?}");
+            }
+        }
+    }
+    let two = Toy::new(&[3, 3], 5, 2, random(0));
+    let error = Greedy::default().stream().push(&two).unwrap_err().to_string();
+    assert!(error.contains("expected 1"), "{error}");
+}

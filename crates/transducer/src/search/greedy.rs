@@ -1,9 +1,9 @@
 //! Greedy search.
 
-use sandhi_core::{Result, Stepwise};
+use sandhi_core::{Error, Result, Stepwise};
 
 use super::node::{normalize, read};
-use super::{Emission, Hypothesis, each_utterance};
+use super::{Emission, Hypothesis, check, each_utterance};
 use crate::Normalize;
 
 /// Takes the most probable arc at each node: a path, and not always the best.
@@ -42,33 +42,89 @@ impl Greedy {
     /// [`Error::Scores`](sandhi_core::Error::Scores) naming utterance and frame if a score is NaN or +∞, or all are −∞;
     /// [`Error::Invalid`](sandhi_core::Error::Invalid) for 0 labels per frame or a blank outside the vocabulary.
     pub fn decode<M: Stepwise>(&self, model: &M) -> Result<Vec<Hypothesis>> {
-        each_utterance(model, self.emission, |utterance| self.utterance(model, utterance))
+        each_utterance(model, self.emission, |utterance| {
+            let mut stream = self.stream();
+            stream.frames_of(model, utterance)?;
+            Ok(stream.hypothesis)
+        })
     }
 
-    fn utterance<M: Stepwise>(&self, model: &M, utterance: usize) -> Result<Hypothesis> {
-        let most = match self.emission {
+    /// Starts an utterance that comes piece by piece.
+    pub fn stream<S: Clone>(self) -> GreedyStream<S> {
+        GreedyStream {
+            greedy: self,
+            state: None,
+            hypothesis: Hypothesis::default(),
+            frames: 0,
+        }
+    }
+}
+
+/// Greedy search over an utterance that is still being spoken: what it has written stays written.
+///
+/// # Proved by
+///
+/// `greedy_stream_equals_the_whole_utterance`.
+#[derive(Clone, Debug)]
+pub struct GreedyStream<S> {
+    greedy: Greedy,
+    /// After the labels so far; none before the first frame.
+    state: Option<S>,
+    hypothesis: Hypothesis,
+    /// Frames heard so far.
+    frames: usize,
+}
+
+impl<S: Clone + Send + Sync> GreedyStream<S> {
+    /// Hears the next frames, a batch of one; returns everything written so far, frames counted from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// As [`Greedy::decode`], and [`Error::BatchSize`](sandhi_core::Error::BatchSize) unless the batch is of one.
+    pub fn push<M: Stepwise<State = S>>(&mut self, piece: &M) -> Result<&Hypothesis> {
+        let got = piece.frames().len();
+        if got != 1 {
+            return Err(Error::BatchSize {
+                what: "pieces of one utterance",
+                expected: 1,
+                got,
+            });
+        }
+        check(piece, self.greedy.emission)?;
+        self.frames_of(piece, 0)?;
+        Ok(&self.hypothesis)
+    }
+
+    fn frames_of<M: Stepwise<State = S>>(&mut self, model: &M, utterance: usize) -> Result<()> {
+        let Greedy {
+            emission,
+            normalize: how,
+        } = self.greedy;
+        let most = match emission {
             Emission::UpTo(most) => most,
             Emission::One => 1,
         };
         let blank = model.blank() as usize;
         let mut row = vec![0.0; model.vocabulary()];
-        let mut state = model.start();
-        let mut hypothesis = Hypothesis::default();
-        for t in 0..model.frames().get(utterance) {
+        let mut state = self.state.take().unwrap_or_else(|| model.start());
+        let frames = model.frames().get(utterance);
+        for t in 0..frames {
             for _ in 0..most {
                 read(model, (utterance, t), &state, &mut row)?;
-                if self.normalize == Normalize::Hat {
-                    normalize(&mut row, blank, self.normalize);
+                if how == Normalize::Hat {
+                    normalize(&mut row, blank, how);
                 }
                 let best = (0..row.len()).fold(0, |best, id| if row[id] > row[best] { id } else { best });
                 if best == blank {
                     break;
                 }
-                hypothesis.labels.push(best as u32);
-                hypothesis.frames.push(t);
+                self.hypothesis.labels.push(best as u32);
+                self.hypothesis.frames.push(self.frames + t);
                 state = model.advance(&state, best as u32);
             }
         }
-        Ok(hypothesis)
+        self.frames += frames;
+        self.state = Some(state);
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use sandhi_core::{Error, Result, Stepwise};
 
 pub use beam::{Beam, Candidate};
-pub use greedy::Greedy;
+pub use greedy::{Greedy, GreedyStream};
 
 /// One utterance's labels, and the frame that emitted each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,13 +30,8 @@ pub enum Emission {
     One,
 }
 
-/// Checks what a search takes for granted, then calls `f` for every utterance, in parallel. The results are in batch order,
-/// or the first utterance's error.
-fn each_utterance<M: Stepwise, R: Send>(
-    model: &M,
-    emission: Emission,
-    f: impl Fn(usize) -> Result<R> + Sync + Send,
-) -> Result<Vec<R>> {
+/// Checks what a search takes for granted.
+fn check<M: Stepwise>(model: &M, emission: Emission) -> Result<()> {
     if model.blank() as usize >= model.vocabulary() {
         let (blank, size) = (model.blank(), model.vocabulary());
         return Err(Error::Invalid {
@@ -50,6 +45,17 @@ fn each_utterance<M: Stepwise, R: Send>(
             why: "expected at least 1, got 0".into(),
         });
     }
+    Ok(())
+}
+
+/// Checks the model, then calls `f` for every utterance, in parallel. The results are in batch order, or the first utterance's
+/// error.
+fn each_utterance<M: Stepwise, R: Send>(
+    model: &M,
+    emission: Emission,
+    f: impl Fn(usize) -> Result<R> + Sync + Send,
+) -> Result<Vec<R>> {
+    check(model, emission)?;
     let utterances = (0..model.frames().len()).into_par_iter();
     let found: Vec<Result<R>> = utterances.map(f).collect();
     found.into_iter().collect()
