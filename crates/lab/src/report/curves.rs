@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::report::axis::{Axis, tick_label};
 use crate::report::evidence::{Evidence, RunEvidence};
+use crate::report::layers;
 use crate::report::svg::{Anchor, Svg};
 
 /// More points than this are averaged in windows: beyond it a line is only noise.
@@ -15,8 +16,8 @@ pub(crate) const HEIGHT: f64 = 226.0;
 
 /// Values that say how the training went, not what was learned.
 const BOOKKEEPING: [&str; 4] = ["lr", "skipped", "epoch", "norm"];
-/// The phase of times and memory.
-const MACHINE: &str = "machine";
+/// Times and memory, and what has a figure of its own.
+const ELSEWHERE: [&str; 2] = ["machine", layers::PHASE];
 
 /// One metric over the steps, a line per run.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ fn series_of(run: &RunEvidence) -> Vec<(String, String)> {
                 .keys()
                 .map(|name| (metric.phase.clone(), name.clone()))
         })
-        .filter(|(phase, name)| phase != MACHINE && !BOOKKEEPING.contains(&name.as_str()))
+        .filter(|(phase, name)| !ELSEWHERE.contains(&phase.as_str()) && !BOOKKEEPING.contains(&name.as_str()))
         .collect();
     names.sort();
     names.dedup();

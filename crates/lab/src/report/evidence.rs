@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::report::alignment::Alignment;
+use crate::report::paths::LayerPaths;
 use crate::{
     Error, Identity, Metric, Plan, Result, Status, Utterance, holder, read_metrics, read_utterances,
 };
@@ -35,6 +36,7 @@ pub(crate) struct RunEvidence {
     /// By split, sorted by id, so that runs can be paired.
     pub(crate) utterances: BTreeMap<String, Vec<Utterance>>,
     pub(crate) alignment: Option<Alignment>,
+    pub(crate) paths: Option<LayerPaths>,
     /// Whether its configuration is the one the plan names.
     pub(crate) as_planned: bool,
 }
@@ -112,6 +114,7 @@ impl RunEvidence {
         Ok(Self {
             metrics: read_metrics(dir)?,
             alignment: Alignment::read(dir)?,
+            paths: LayerPaths::read(dir)?,
             as_planned: identity.config_hash == planned_hash,
             utterances,
             identity,

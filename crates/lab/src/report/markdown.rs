@@ -5,7 +5,7 @@ use crate::report::examples::Piece;
 use crate::report::rates::{SAMPLES, reading};
 use crate::report::table::{Table, bracketed, signed};
 use crate::report::verdict::{Judged, NONE_TESTED, any_tested};
-use crate::report::{Report, ablation};
+use crate::report::{Report, ablation, layers};
 
 /// How many of the worst utterances are shown; the page has more.
 const EXAMPLES: usize = 5;
@@ -186,6 +186,22 @@ pub(crate) fn section(text: &mut String, heading: &str, body: &str) {
 }
 
 fn pictures(text: &mut String, report: &Report) {
+    if !report.layers.is_empty() {
+        let _ = writeln!(
+            text,
+            "## Levels\n\n![Distances at every level](layers.svg)\n\n{}\n\n{}",
+            layers::CAPTION,
+            layers::markdown(&report.layers)
+        );
+    }
+    if let Some((.., said)) = &report.paths {
+        let _ = writeln!(
+            text,
+            "![Best alignments](paths.svg)\n\n*{}*, {}\n",
+            plain(said),
+            layers::PATHS_CAPTION
+        );
+    }
     if !report.panels.is_empty() {
         text.push_str("## Learning curves\n\n![Learning curves](curves.svg)\n\n");
     }

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use crate::report::curves::COLOURS;
 use crate::report::evidence::{ArmEvidence, Evidence, RunEvidence};
 use crate::report::html::{emphasized, table};
+use crate::report::layers;
 use crate::report::svg::escape;
 
-/// Phases that are not validations: the losses, and times and memory.
-const NOT_VALIDATED: [&str; 2] = ["train", "machine"];
+/// Phases that are not validations, the losses, times and memory; and what has a table of its own.
+const NOT_HERE: [&str; 3] = ["train", "machine", layers::PHASE];
 
 const CAPTION: &str = "The last validation of each run, in the mean over seeds; runs are judged by the best validation, which may be \
                        an earlier one.";
@@ -34,7 +35,7 @@ impl Measures {
     pub(crate) fn of(evidence: &Evidence) -> Self {
         let mut names: Vec<(String, String)> = Vec::new();
         let logged = evidence.runs().flat_map(|run| &run.metrics);
-        for metric in logged.filter(|metric| !NOT_VALIDATED.contains(&metric.phase.as_str())) {
+        for metric in logged.filter(|metric| !NOT_HERE.contains(&metric.phase.as_str())) {
             for name in metric.values.keys() {
                 let name = (metric.phase.clone(), name.clone());
                 if !names.contains(&name) {

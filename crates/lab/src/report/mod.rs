@@ -12,9 +12,11 @@ mod examples;
 mod facts;
 mod html;
 mod intervals;
+mod layers;
 mod markdown;
 mod measures;
 mod page;
+mod paths;
 mod rates;
 mod results;
 mod spectrogram;
@@ -26,6 +28,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use alignment::{Alignment, TimedWord};
+pub use paths::{LayerPaths, Level};
 pub use verify::{Check, verify};
 
 use crate::files::write_atomic;
@@ -49,6 +52,9 @@ pub struct Report {
     facts: Facts,
     figures: Vec<alignment::Figure>,
     panels: Vec<curves::Panel>,
+    layers: Vec<layers::Panel>,
+    /// A figure, its size, and what was said in it.
+    paths: Option<(svg::Svg, f64, f64, String)>,
     examples: Vec<examples::Example>,
 }
 
@@ -92,6 +98,8 @@ impl Report {
             facts: Facts::of(plan, &evidence),
             figures: alignment::figures(&evidence)?,
             panels: curves::panels(&evidence),
+            layers: layers::panels(&evidence),
+            paths: paths::sheet(&evidence)?,
             judged,
             examples,
             plan: plan.clone(),
@@ -171,6 +179,8 @@ impl Report {
             ("rates.svg", self.rates_svg()),
             ("curves.svg", curves::sheet(&self.panels)),
             ("alignment.svg", self.alignment_svg()),
+            ("layers.svg", self.layers_svg()),
+            ("paths.svg", self.paths_svg()),
             (
                 "references.bib",
                 Some(format!("{}\n", self.plan.reference.bibtex)),
@@ -199,6 +209,16 @@ impl Report {
             rows * height,
             "word error rates with 95 % intervals",
         ))
+    }
+
+    fn layers_svg(&self) -> Option<String> {
+        let (figure, width, height) = layers::sheet(&self.layers)?;
+        Some(figure.standalone(width, height, layers::LABEL))
+    }
+
+    fn paths_svg(&self) -> Option<String> {
+        let (figure, width, height, _) = self.paths.as_ref()?;
+        Some(figure.standalone(*width, *height, layers::PATHS_LABEL))
     }
 
     fn alignment_svg(&self) -> Option<String> {

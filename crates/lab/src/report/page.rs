@@ -8,7 +8,7 @@ use crate::report::html::{authored, definitions, emphasized, number, section, ta
 use crate::report::rates::{SAMPLES, reading};
 use crate::report::svg::{STYLE, escape};
 use crate::report::verdict::{Judged, NONE_TESTED, Verdict, any_tested};
-use crate::report::{Report, ablation, alignment, curves, intervals, markdown};
+use crate::report::{Report, ablation, alignment, curves, intervals, layers, markdown};
 
 const PAGE: &str = include_str!("page.css");
 
@@ -26,6 +26,7 @@ pub(crate) fn write(report: &Report) -> String {
             "Alignments",
             &report.figures.iter().map(figure).collect::<String>(),
         ),
+        section("levels", "Levels", &layers::html(report)),
         section("errors", "Worst errors", &examples(report)),
         section(
             "departures",
