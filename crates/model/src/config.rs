@@ -3,6 +3,8 @@
 use sandhi_conformer::ConformerConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::DecoderConfig;
+
 /// What the joint model is made of. The vocabulary comes with the text front end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,4 +27,17 @@ pub struct JointConfig {
     pub predictor_layers: usize,
     /// Width in which the joiner adds encoder and predictor.
     pub joiner_dim: usize,
+}
+
+impl JointConfig {
+    /// The sizes of its decoder.
+    pub fn decoder(&self) -> DecoderConfig {
+        DecoderConfig {
+            encoder_dim: self.block.dim,
+            predictor_dim: self.predictor_dim,
+            predictor_layers: self.predictor_layers,
+            joiner_dim: self.joiner_dim,
+            dropout: self.block.dropout,
+        }
+    }
 }

@@ -80,17 +80,33 @@ impl Joiner {
     ///
     /// [`sandhi_core::Error::Tensor`] on a wrong width.
     pub fn join(&self, encoded: &Padded, predicted: &Tensor) -> Result<JoinerInputs> {
+        self.join_projected(self.project_speech(encoded)?, predicted)
+    }
+
+    /// The encoder's projection, `[B, T, H]`.
+    pub(crate) fn project_speech(&self, encoded: &Padded) -> Result<Tensor> {
+        Ok(self.speech.forward(encoded.values())?)
+    }
+
+    /// Projects the other side.
+    pub(crate) fn join_projected(&self, speech: Tensor, predicted: &Tensor) -> Result<JoinerInputs> {
         Ok(JoinerInputs {
-            speech: self.speech.forward(encoded.values())?,
+            speech,
             predicted: self.predicted.forward(predicted)?,
             weight: self.output.weight().clone(),
             bias: self.output.bias().clone(),
         })
     }
 
-    /// The encoder's projection, `[B, T, H]`.
-    pub(crate) fn project_speech(&self, encoded: &Padded) -> Result<Tensor> {
-        Ok(self.speech.forward(encoded.values())?)
+    /// One frame that says nothing, `[B, 1, H]` of zeros.
+    pub(crate) fn silence(&self, batch: usize) -> Result<Tensor> {
+        let weight = self.output.weight();
+        let hidden = weight.dim(1)?;
+        Ok(Tensor::zeros(
+            (batch, 1, hidden),
+            weight.dtype(),
+            weight.device(),
+        )?)
     }
 
     pub(crate) fn predicted(&self) -> &Linear {

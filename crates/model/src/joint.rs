@@ -1,20 +1,12 @@
 //! The joint speech and text model of ASTRA.
 
 use candle_core::Module;
-use sandhi_conformer::Conformer;
 use sandhi_core::{Error, Labels, Padded, Result};
-use sandhi_nn::{Embedding, Linear, Mode, Params};
+use sandhi_nn::{Linear, Mode, Params};
 
-use crate::durations::padded_ids;
-use crate::{Joiner, JoinerInputs, JointConfig, Predictor, SpeechPath};
+use crate::{Decoder, JointConfig, SpeechPath, TextEncoder};
 
-#[derive(Clone, Debug)]
-struct TextEncoder {
-    embedding: Embedding,
-    blocks: Conformer,
-}
-
-/// Speech encoder, text encoder, shared encoder, predictor, joiner.
+/// Speech encoder, text encoder, shared encoder, decoder.
 ///
 /// ```text
 /// features ─ subsampling ─ speech encoder ─┐
@@ -26,10 +18,8 @@ struct TextEncoder {
 pub struct JointModel {
     path: SpeechPath,
     text: Option<TextEncoder>,
-    predictor: Predictor,
-    joiner: Joiner,
+    decoder: Decoder,
     ctc: Option<Linear>,
-    blank: u32,
 }
 
 impl JointModel {
@@ -40,10 +30,7 @@ impl JointModel {
     /// As the layers of [`sandhi_nn`].
     pub fn new(config: &JointConfig, vocabulary: usize, blank: u32, params: &Params) -> Result<Self> {
         let scope = params.scope("text");
-        let text = TextEncoder {
-            embedding: Embedding::new(vocabulary, config.block.dim, &scope.scope("embedding"))?,
-            blocks: Conformer::new(&config.block, config.text_blocks, &scope)?,
-        };
+        let text = TextEncoder::new(&config.block, config.text_blocks, vocabulary, &scope)?;
         Ok(Self {
             text: Some(text),
             ..Self::speech_only(config, vocabulary, blank, params)?
@@ -57,27 +44,11 @@ impl JointModel {
     ///
     /// As the layers of [`sandhi_nn`].
     pub fn speech_only(config: &JointConfig, vocabulary: usize, blank: u32, params: &Params) -> Result<Self> {
-        let (p, layers) = (config.predictor_dim, config.predictor_layers);
         Ok(Self {
             path: SpeechPath::new(config, params)?,
             text: None,
-            predictor: Predictor::new(
-                vocabulary,
-                blank,
-                p,
-                layers,
-                config.block.dropout,
-                &params.scope("predictor"),
-            )?,
-            joiner: Joiner::new(
-                config.block.dim,
-                p,
-                config.joiner_dim,
-                vocabulary,
-                &params.scope("joiner"),
-            )?,
+            decoder: Decoder::new(&config.decoder(), vocabulary, blank, params)?,
             ctc: None,
-            blank,
         })
     }
 
@@ -88,7 +59,7 @@ impl JointModel {
     ///
     /// As the layers of [`sandhi_nn`].
     pub fn with_ctc(self, config: &JointConfig, params: &Params) -> Result<Self> {
-        let vocabulary = self.joiner.output().weight().dims()[0];
+        let vocabulary = self.decoder.vocabulary();
         let ctc = Linear::new(config.block.dim, vocabulary, &params.scope("ctc"))?;
         Ok(Self {
             ctc: Some(ctc),
@@ -115,10 +86,7 @@ impl JointModel {
             what: "text encoder",
             why: "this model was built without one".into(),
         };
-        let text = self.text.as_ref().ok_or_else(missing)?;
-        let embedded = text.embedding.lookup(&padded_ids(labels))?;
-        let embedded = Padded::new(embedded, labels.lengths().clone())?;
-        text.blocks.encode(&embedded, mode)
+        self.text.as_ref().ok_or_else(missing)?.encode(labels, mode)
     }
 
     /// Embeddings of either side through the shared encoder, `[B, T, D]`.
@@ -154,34 +122,8 @@ impl JointModel {
         shared.with_values(layer.forward(shared.values())?)
     }
 
-    /// The two sides of the joiner for these frames and labels.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Label`] if a label is outside the vocabulary; [`Error::BatchSize`] if frames and labels disagree.
-    pub fn join(&self, shared: &Padded, labels: &Labels, mode: Mode) -> Result<JoinerInputs> {
-        labels.check_vocabulary(self.joiner.output().weight().dims()[0])?;
-        if shared.dims().0 != labels.batch_size() {
-            let (expected, got) = (shared.dims().0, labels.batch_size());
-            return Err(Error::BatchSize {
-                what: "labels",
-                expected,
-                got,
-            });
-        }
-        self.joiner.join(shared, &self.predictor.forward(labels, mode)?)
-    }
-
-    /// The id of the blank.
-    pub fn blank(&self) -> u32 {
-        self.blank
-    }
-
-    pub(crate) fn predictor(&self) -> &Predictor {
-        &self.predictor
-    }
-
-    pub(crate) fn joiner(&self) -> &Joiner {
-        &self.joiner
+    /// Predictor and joiner.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 }

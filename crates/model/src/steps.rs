@@ -1,13 +1,64 @@
 //! The model one step at a time, for a search.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType, Tensor};
 use sandhi_core::{Lengths, Padded, Result, Stepwise};
 use sandhi_nn::{Linear, Lstm};
 
-use crate::JointModel;
+use crate::Decoder;
+
+/// A decoder as host arrays, made once for all the utterances it decodes.
+#[derive(Clone)]
+pub struct HostDecoder {
+    network: Arc<Network>,
+    decoder: Decoder,
+}
+
+impl HostDecoder {
+    /// The transducer over encoded frames, as a search sees it.
+    ///
+    /// # Errors
+    ///
+    /// [`sandhi_core::Error::Tensor`] on a wrong width.
+    pub fn steps(&self, encoded: &Padded) -> Result<Steps> {
+        let speech = self
+            .decoder
+            .joiner()
+            .project_speech(encoded)?
+            .to_dtype(DType::F32)?;
+        Ok(Steps {
+            speech: speech.flatten_all()?.to_vec1()?,
+            frames: encoded.lengths().clone(),
+            extent: encoded.dims().1,
+            network: self.network.clone(),
+        })
+    }
+}
+
+impl Decoder {
+    /// Copies predictor and joiner to the host.
+    ///
+    /// # Errors
+    ///
+    /// [`sandhi_core::Error::Tensor`] if a weight cannot be read.
+    pub fn on_host(&self) -> Result<HostDecoder> {
+        Ok(HostDecoder {
+            network: Arc::new(Network::new(self)?),
+            decoder: self.clone(),
+        })
+    }
+
+    /// The transducer over encoded frames, as a search sees it, in one go.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_host`](Self::on_host) and [`HostDecoder::steps`].
+    pub fn steps(&self, encoded: &Padded) -> Result<Steps> {
+        self.on_host()?.steps(encoded)
+    }
+}
 
 /// A batch of encoded utterances with predictor and joiner as host arrays: a search takes one small step at a time, and a
 /// graph would cost more than it.
@@ -22,24 +73,7 @@ pub struct Steps {
     speech: Vec<f32>,
     frames: Lengths,
     extent: usize,
-    network: Network,
-}
-
-impl JointModel {
-    /// The transducer over shared encodings, as a search sees it.
-    ///
-    /// # Errors
-    ///
-    /// [`sandhi_core::Error::Tensor`] on a wrong width.
-    pub fn steps(&self, shared: &Padded) -> Result<Steps> {
-        let speech = self.joiner().project_speech(shared)?.to_dtype(DType::F32)?;
-        Ok(Steps {
-            speech: speech.flatten_all()?.to_vec1()?,
-            frames: shared.lengths().clone(),
-            extent: shared.dims().1,
-            network: Network::new(self)?,
-        })
-    }
+    network: Arc<Network>,
 }
 
 impl Stepwise for Steps {
@@ -153,8 +187,8 @@ struct Network {
 }
 
 impl Network {
-    fn new(model: &JointModel) -> Result<Self> {
-        let predictor = model.predictor();
+    fn new(decoder: &Decoder) -> Result<Self> {
+        let predictor = decoder.predictor();
         let layer = |l: &Lstm| Ok((Affine::of(l.input())?, Affine::new(l.recurrent(), None)?));
         let embedding = predictor.embedding().table().to_dtype(DType::F32)?;
         let embedding: Vec<Vec<f32>> = embedding.to_vec2()?;
@@ -162,10 +196,10 @@ impl Network {
             first: vec![OnceLock::new(); embedding.len()],
             embedding,
             layers: predictor.layers().iter().map(layer).collect::<Result<_>>()?,
-            predicted: Affine::of(model.joiner().predicted())?,
-            output: Affine::of(model.joiner().output())?,
+            predicted: Affine::of(decoder.joiner().predicted())?,
+            output: Affine::of(decoder.joiner().output())?,
             start: predictor.start(),
-            blank: model.blank(),
+            blank: decoder.blank(),
         })
     }
 

@@ -53,7 +53,7 @@ fn greedy(model: &JointModel, shared: &Padded, most: usize) -> Result<Vec<Hypoth
         emission: Emission::UpTo(most),
         ..Greedy::default()
     };
-    greedy.decode(&model.steps(shared)?)
+    greedy.decode(&model.decoder().steps(shared)?)
 }
 
 /// The same search by the training path: the logits of the labels so far, recomputed from the start at every node.
@@ -62,7 +62,7 @@ fn by_logits(model: &JointModel, shared: &Padded, max_symbols: usize) -> Result<
     for t in 0..shared.lengths().get(0) {
         for _ in 0..max_symbols {
             let labels = Labels::new(vec![hypothesis.labels.clone()], 0)?;
-            let logits = model.join(shared, &labels, Mode::Eval)?.logits()?;
+            let logits = model.decoder().join(shared, &labels, Mode::Eval)?.logits()?;
             let row: Vec<f32> = logits.i((0, t, hypothesis.labels.len()))?.to_vec1()?;
             let best = (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
             if best == 0 {
@@ -102,7 +102,7 @@ fn beam_scores_equal_the_loss_of_the_training_path() -> Result<()> {
         emission: Emission::UpTo(2),
         ..Beam::default()
     };
-    for (b, candidates) in beam.decode(&model.steps(&shared)?)?.iter().enumerate() {
+    for (b, candidates) in beam.decode(&model.decoder().steps(&shared)?)?.iter().enumerate() {
         let n = shared.lengths().get(b);
         // Every sequence of up to 2 labels a frame is there; with 2 labels in all the bound denies the loss no path.
         assert_eq!(
@@ -113,7 +113,7 @@ fn beam_scores_equal_the_loss_of_the_training_path() -> Result<()> {
         let alone = Padded::new(values, Lengths::new(vec![n]))?;
         for candidate in candidates.iter().filter(|c| c.hypothesis.labels.len() <= 2) {
             let labels = Labels::new(vec![candidate.hypothesis.labels.clone()], 0)?;
-            let inputs = model.join(&alone, &labels, Mode::Eval)?;
+            let inputs = model.decoder().join(&alone, &labels, Mode::Eval)?;
             let arcs = joiner_arc_scores(
                 &inputs.speech,
                 &inputs.predicted,
@@ -162,11 +162,11 @@ fn joint_model_batch_equals_singles_on_both_sides() -> Result<()> {
     let rows = vec![vec![1u32, 2, 3, 4], vec![5], vec![6, 6]];
     let labels = Labels::new(rows.clone(), 0)?;
     let text = model.share(&model.encode_text(&labels, Mode::Eval)?, Mode::Eval)?;
-    let logits = model.join(&text, &labels, Mode::Eval)?.logits()?;
+    let logits = model.decoder().join(&text, &labels, Mode::Eval)?.logits()?;
     for (b, row) in rows.iter().enumerate() {
         let single = Labels::new(vec![row.clone()], 0)?;
         let alone = model.share(&model.encode_text(&single, Mode::Eval)?, Mode::Eval)?;
-        let alone = model.join(&alone, &single, Mode::Eval)?.logits()?;
+        let alone = model.decoder().join(&alone, &single, Mode::Eval)?.logits()?;
         let within = logits
             .narrow(0, b, 1)?
             .narrow(1, 0, row.len())?
@@ -222,6 +222,7 @@ fn joiner_names_a_label_outside_the_vocabulary() -> Result<()> {
     let (_, model) = model(6, DType::F32)?;
     let shared = encoded(&model, 1, DType::F32, &[20])?;
     let error = model
+        .decoder()
         .join(&shared, &Labels::new(vec![vec![1, 7]], 0)?, Mode::Eval)
         .unwrap_err()
         .to_string();

@@ -3,7 +3,9 @@
 use sandhi_audio::SpecAugmentConfig;
 use sandhi_lab::{Arm, Scale, Setting};
 
-use crate::config::{Config, Matching, Metric, Paired, Pretraining, Upsampling};
+use sandhi_recipe::Paired;
+
+use crate::config::{Config, Matching, Metric, Pretraining, Upsampling};
 
 /// All arms at a setting: the main table, then the rows of the ablations.
 pub(crate) fn arms(setting: &Setting) -> Vec<Arm<Config>> {

@@ -10,8 +10,10 @@ use sandhi_core::Distance;
 use sandhi_lab::{Scale, Setting};
 use sandhi_model::JointConfig;
 use sandhi_nn::AttentionContext;
+use sandhi_recipe::{Budget, DataOptions, Decoding, Normalization, Paired, Sizes, TextInput};
 use sandhi_text::MaskConfig;
 use sandhi_train::{AdamWConfig, Schedule, TrainerConfig};
+use sandhi_transducer::Normalize;
 use serde::{Deserialize, Serialize};
 
 /// Which alignment the consistency loss runs along.
@@ -57,15 +59,14 @@ pub(crate) enum Upsampling {
 }
 
 impl Upsampling {
-    /// About how many positions the text encoder gives the shared encoder for so many labels: for predicting memory.
-    pub(crate) fn positions(self, labels: usize, repeat: usize) -> usize {
-        labels
-            * match self {
-                Self::None => 1,
-                Self::Fixed | Self::Random => repeat,
-                // Longer than speech has it, as a mean over sentences.
-                Self::Gaussian | Self::Learned => 4,
-            }
+    /// About how many positions the text encoder gives the shared encoder for a label: for predicting memory.
+    fn positions(self, repeat: usize) -> usize {
+        match self {
+            Self::None => 1,
+            Self::Fixed | Self::Random => repeat,
+            // Longer than speech has it, as a mean over sentences.
+            Self::Gaussian | Self::Learned => 4,
+        }
     }
 }
 
@@ -92,25 +93,6 @@ impl Metric {
             Self::Cosine => Distance::Cosine,
         }
     }
-}
-
-/// Which paired utterances train.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Paired {
-    /// All of them.
-    All,
-    /// The corpus' low-resource subset; the other transcripts are unpaired text.
-    LowResource,
-}
-
-/// What a batch may cost; see [`sandhi_corpus::BatchBudget`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Budget {
-    pub(crate) max_frames: usize,
-    pub(crate) max_cells: usize,
-    pub(crate) max_utterances: usize,
 }
 
 /// BEST-RQ on speech alone, before the training proper.
@@ -367,6 +349,54 @@ impl Config {
             "matching: ctc needs the auxiliary CTC, but lambda_ctc is 0"
         );
         Ok(())
+    }
+
+    /// What of it is about data.
+    pub(crate) fn data(&self) -> DataOptions {
+        DataOptions {
+            paired: self.paired,
+            paired_minutes: self.paired_minutes,
+            limit: self.limit,
+            unpaired_sentences: self.unpaired_sentences,
+            text_batch: self.text_batch,
+            input: TextInput::Labels,
+            mask: self.mask,
+            mask_transcripts: false,
+            speeds: self.speeds.clone(),
+            fbank: self.fbank.clone(),
+            normalization: Normalization::Utterance,
+            augment: self.augment.clone(),
+            budget: self.budget,
+            accumulate: self.trainer.accumulate,
+            ctc: self.lambda_ctc > 0.0,
+            all_speech: self.pretraining.is_some(),
+        }
+    }
+
+    /// What of it is about decoding.
+    pub(crate) fn decoding(&self) -> Decoding {
+        Decoding {
+            max_symbols: self.max_symbols,
+            beam: self.beam,
+            normalize: Normalize::Softmax,
+            max_frames: self.budget.max_frames,
+        }
+    }
+
+    /// What of it decides how much memory a batch needs.
+    pub(crate) fn sizes(&self, parameters: usize) -> Sizes {
+        let model = &self.model;
+        Sizes {
+            parameters,
+            block: model.block.clone(),
+            channels: model.channels,
+            num_bins: model.num_bins,
+            speech_blocks: model.speech_blocks + model.shared_blocks,
+            text_blocks: model.text_blocks + model.shared_blocks,
+            transcript_blocks: model.text_blocks + self.match_level,
+            positions: self.upsampling.positions(self.repeat),
+            lattices: 1,
+        }
     }
 
     /// About how long a run takes on one core of a current server: measured at scale mini, where a step costs this much for

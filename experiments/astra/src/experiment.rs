@@ -4,24 +4,21 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::{DType, Device};
+use sandhi_core::{Consistency, Labels, Padded};
 use sandhi_lab::{Ablation, Arm, Claim, Departure, Experiment, Reference, Run, Setting, Unknown};
 use sandhi_nn::{Mode, Params};
-use sandhi_train::{Trainer, prefetch};
+use sandhi_recipe::{
+    Batches, Data, DataOptions, Decoding, Frontends, Recipe, Seen, Utterance, Weights, alignment_figure,
+    dev_error_rate, export, look, recognise, test, train,
+};
+use sandhi_transducer::Hypothesis;
 
 use crate::ablations::ablations;
 use crate::arms::arms;
 use crate::config::Config;
-use crate::data::{Batches, Data};
-use crate::evaluate;
-use crate::export::{Weights, export};
-use crate::memory;
 use crate::network::Network;
-use crate::objective::{consistency, objective, part};
+use crate::objective::{TERMS, consistency, lattice, objective};
 use crate::pretrain::pretrain;
-use crate::quality;
-
-/// The text front end in a run directory.
-pub(crate) const FRONTEND: &str = "frontend.json";
 
 /// The paper.
 pub(crate) struct Astra;
@@ -186,52 +183,95 @@ impl Experiment for Astra {
 
     fn run(config: &Config, setting: &Setting, run: &mut Run) -> Result<()> {
         config.check()?;
-        let data = Arc::new(Data::load(config, setting, run)?);
-        data.frontend.save(run.dir().join(FRONTEND))?;
+        let data = Arc::new(Data::load(&config.data(), setting, run)?);
         let params = Params::seeded(run.seed(), DType::F32, &Device::Cpu);
-        let (vocabulary, blank) = (data.frontend.vocab_size(), data.frontend.specials().blank);
-        let network = Network::new(config, vocabulary, blank, &params)?;
-        let model = &network.joint;
+        let network = Self::network(config, &data.frontends, &params)?;
         run.set("parameters", params.num_values())?;
 
         pretrain(config, &data, run, &params)?;
 
-        // It refuses a configuration that makes no sense, before anything is planned by it.
-        let mut trainer = Trainer::new(&params, config.trainer.clone())?;
-        let (matching, seed) = (consistency(config), run.seed());
-        let mut source = Batches::new(data.clone(), config, seed);
-        if run.checks_memory() {
-            memory::try_largest(config, &network, &params, &mut source, run)?;
-        } else {
-            source.largest(params.num_values())?.check()?;
-        }
-        let mut batches = prefetch(2, move |step| source.batch(step), 1);
-        let outcome = trainer.fit(
+        let (matching, decoding, frontend) = (consistency(config), config.decoding(), &data.frontends.labels);
+        let hear = |features: &Padded| Self::recognise(&network, features, &decoding);
+        let hear: &dyn Fn(&Padded) -> Result<Vec<Hypothesis>> = &hear;
+        train(
             run,
-            |micro| -> Result<_> {
-                // Every part of an accumulated step is a batch of its own.
-                let index = (micro.step - 1) * micro.parts as u64 + micro.part as u64 + 1;
-                let mode = Mode::Train { seed, step: index };
-                let matching = matching.as_deref().map(|m| m as &dyn sandhi_core::Consistency);
-                let batch = batches.get(index)?;
-                let loss = objective(config, matching, &network, &batch, mode, micro.step)?;
-                Ok(part(loss, &batch, batches.waited()))
+            &config.trainer,
+            (&params, &config.sizes(params.num_values())),
+            Batches::new(data.clone(), config.data(), run.seed()),
+            TERMS,
+            |batch, mode, step| {
+                let matching = matching.as_deref().map(|m| m as &dyn Consistency);
+                objective(config, matching, &network, batch, mode, step)
             },
             |step, run| -> Result<f64> {
-                let rate = evaluate::dev_error_rate(config, model, &data)?;
+                let rate = dev_error_rate(&data.dev, frontend, &decoding, hear)?;
                 run.log(step, "dev", &[("wer", rate)])?;
-                quality::look(config, &network, &data, step, run)?;
+                look(
+                    &data.dev,
+                    (&config.fbank, frontend),
+                    config.budget.max_frames,
+                    |features, utterances| see(config, &network, features, utterances),
+                    step,
+                    run,
+                )?;
                 Ok(rate)
             },
         )?;
-        if let Some(best) = outcome.best {
-            run.set("best_dev_wer", best.metric)?;
-            run.set("best_step", best.step)?;
+        for (name, utterances) in &data.tests {
+            test((name, utterances), frontend, &decoding, hear, run)?;
         }
-        run.set("skipped_steps", outcome.skipped)?;
-        run.set("threads", rayon::current_num_threads())?;
-        evaluate::test(config, model, &data, run)?;
-        evaluate::alignment(config, model, &data, run)?;
-        export(run.dir(), &run.dir().join("export"), Weights::Best)
+        if let Some((_, utterances)) = data.tests.first() {
+            let arcs = |features: &Padded, labels: &Labels| {
+                let model = &network.joint;
+                let shared = model.share(&model.encode_speech(features, Mode::Eval)?, Mode::Eval)?;
+                let arcs = lattice(model, &shared, labels, Mode::Eval)?;
+                Ok((arcs, hear(features)?.swap_remove(0)))
+            };
+            alignment_figure(utterances, frontend, config.fbank.shift_ms, arcs, run)?;
+        }
+        export::<Self>(run.dir(), &run.dir().join("export"), Weights::Best)
+    }
+}
+
+/// What the encoders make of a batch, without a graph.
+fn see(config: &Config, network: &Network, features: &Padded, utterances: &[&Utterance]) -> Result<Seen> {
+    let model = &network.joint;
+    let labels = utterances.iter().map(|u| u.labels.clone()).collect();
+    let labels = Labels::new(labels, model.decoder().blank())?;
+    let speech = model.encode_speech(features, Mode::Eval)?.detach();
+    let shared = model.share(&speech, Mode::Eval)?.detach();
+    let arcs = lattice(model, &shared, &labels, Mode::Eval)?.detach();
+    let text = match config.uses_text() {
+        true => Some(network.upsampler.paired(model, &labels, &arcs, Mode::Eval)?.text),
+        false => None,
+    };
+    Ok(Seen { speech, text, arcs })
+}
+
+impl Recipe for Astra {
+    type Network = Network;
+
+    fn data(config: &Config) -> DataOptions {
+        config.data()
+    }
+
+    fn decoding(config: &Config) -> Decoding {
+        config.decoding()
+    }
+
+    fn network(
+        config: &Config,
+        frontends: &Frontends,
+        params: &Params,
+    ) -> sandhi_core::Result<Self::Network> {
+        let frontend = &frontends.labels;
+        Network::new(config, frontend.vocab_size(), frontend.specials().blank, params)
+    }
+
+    fn recognise(network: &Network, features: &Padded, decoding: &Decoding) -> Result<Vec<Hypothesis>> {
+        let model = &network.joint;
+        let speech = model.encode_speech(features, Mode::Eval)?.detach();
+        let shared = model.share(&speech, Mode::Eval)?.detach();
+        recognise(model.decoder(), &shared, decoding)
     }
 }

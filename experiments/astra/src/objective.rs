@@ -1,46 +1,19 @@
 //! The training objective: (E1) + λ_match (E2) + λ_text (E3), and an auxiliary of our own: λ_ctc L_ctc.
 
-use std::time::Duration;
-
 use candle_core::Tensor;
 use sandhi_align::{BestAlignment, FrameAverage, Moves, OptimalTransport, SoftAlignment, Upsampled};
 use sandhi_core::{ArcScores, Consistency, Error, Labels, Ledger, Padded, Pair, Result, pairwise};
 use sandhi_model::JointModel;
 use sandhi_nn::Mode;
 use sandhi_nn::ops::{Activation, layer_norm, zero_padding};
-use sandhi_train::Part;
-use sandhi_transducer::{
-    Alignment, CtcScores, ExpectedCost, Normalize, SoftCost, joiner_arc_scores, transducer_loss,
-};
+use sandhi_recipe::{Batch, Terms};
+use sandhi_transducer::{Alignment, CtcScores, ExpectedCost, Normalize, SoftCost, transducer_loss};
 
 use crate::config::{Config, Matching};
 use crate::network::Network;
 
 /// Enough for frames' shares that are right to a few percent at the temperatures here.
 const SINKHORN_ITERATIONS: usize = 20;
-
-/// What one step trains on.
-pub(crate) struct Batch {
-    /// Paired speech, `[B, T0, F]`.
-    pub(crate) features: Padded,
-    /// Its transcripts.
-    pub(crate) transcript: Labels,
-    /// Unpaired text: the labels to predict, and the masked labels the text encoder sees.
-    pub(crate) text: Option<(Labels, Labels)>,
-    /// How many utterances and sentences all parts of the step have: what the losses are divided by.
-    pub(crate) of_step: Counts,
-    /// What the utterances and the sentences are called.
-    pub(crate) names: (Vec<String>, Vec<String>),
-    /// Seconds of speech, at the speed it is heard.
-    pub(crate) seconds: f64,
-}
-
-/// Utterances and sentences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) paired: usize,
-    pub(crate) text: usize,
-}
 
 /// The consistency loss of an arm, if it is one of speech, text and the transducer's arcs.
 pub(crate) fn consistency(config: &Config) -> Option<Box<dyn Consistency + Send + Sync>> {
@@ -79,32 +52,16 @@ pub(crate) fn consistency(config: &Config) -> Option<Box<dyn Consistency + Send 
     })
 }
 
-/// The transducer lattice of encoded frames and labels, straight from the joiner's projections.
+/// The transducer lattice of a model's decoder.
 pub(crate) fn lattice(model: &JointModel, shared: &Padded, labels: &Labels, mode: Mode) -> Result<ArcScores> {
-    let joint = model.join(shared, labels, mode)?;
-    let frames = shared.lengths();
-    joiner_arc_scores(
-        &joint.speech,
-        &joint.predicted,
-        &joint.weight,
-        &joint.bias,
-        labels,
-        frames,
-        Normalize::Softmax,
-    )
+    sandhi_recipe::lattice(model.decoder(), shared, labels, Normalize::Softmax, mode)
 }
 
-/// What the trainer is told of a batch beside its loss.
-pub(crate) fn part(loss: Ledger, batch: &Batch, waited: Duration) -> Part {
-    let (utterances, sentences) = &batch.names;
-    let part = Part::from(loss)
-        .amount("audio_seconds", batch.seconds)
-        .waited(waited);
-    let part = ["rnnt/speech", "ctc", "consistency", "durations"]
-        .into_iter()
-        .fold(part, |part, term| part.names(term, utterances.as_slice()));
-    part.names("rnnt/text", sentences.as_slice())
-}
+/// What the terms of the objective are counted over.
+pub(crate) const TERMS: Terms = Terms {
+    speech: &["rnnt/speech", "ctc", "consistency", "durations"],
+    text: &["rnnt/text"],
+};
 
 /// L = L_rnnt(speech) + λ_ctc L_ctc(speech) + λ_match L_c(speech, text) / U + λ_text L_rnnt(text), and in the arms that learn
 /// durations + λ_duration L_duration / U.
@@ -173,9 +130,9 @@ pub(crate) fn objective(
     }
 
     // (E3) Unpaired text: the masked text takes the place of speech.
-    if let Some((text, masked)) = &batch.text {
-        let encoded = upsampler.unpaired(model, text, masked, mode)?; // [B, U or T, D]
-        let arcs = lattice(model, &model.share(&encoded, mode)?, text, mode)?;
+    if let Some(text) = &batch.text {
+        let encoded = upsampler.unpaired(model, &text.labels, &text.shown, mode)?; // [B, U or T, D]
+        let arcs = lattice(model, &model.share(&encoded, mode)?, &text.labels, mode)?;
         loss.add_counted("rnnt/text", config.lambda_text, transducer_loss(&arcs)?, unpaired)?;
     }
     Ok(loss)
@@ -205,6 +162,7 @@ mod tests {
     use candle_core::{DType, Device};
     use sandhi_lab::{Experiment, Scale, Setting};
     use sandhi_nn::Params;
+    use sandhi_recipe::{Counts, Sentences};
     use sandhi_train::Gradients;
 
     use super::*;
@@ -233,11 +191,11 @@ mod tests {
             )
             .unwrap(),
             transcript: labels(&transcripts[utterances.clone()]),
-            text: (!sentences.is_empty()).then(|| {
-                (
-                    labels(&texts[sentences.clone()]),
-                    labels(&masked[sentences.clone()]),
-                )
+            shown: labels(&transcripts[utterances.clone()]),
+            choices: vec![],
+            text: (!sentences.is_empty()).then(|| Sentences {
+                labels: labels(&texts[sentences.clone()]),
+                shown: labels(&masked[sentences.clone()]),
             }),
             of_step: Counts { paired: 5, text: 3 },
             names: (utterances.map(name).collect(), sentences.map(name).collect()),

@@ -15,12 +15,10 @@ use sandhi_lab::{Run, write_atomic};
 use sandhi_model::SpeechPath;
 use sandhi_nn::random::{key, subkey};
 use sandhi_nn::{Mode, Params};
+use sandhi_recipe::{Data, Plan, Utterance, length_batches};
 use sandhi_train::{Part, Trainer, prefetch};
 
 use crate::config::{Config, Pretraining};
-use crate::data::{Data, Utterance};
-use crate::evaluate;
-use crate::plan::Plan;
 
 /// The stage's directory below the run's.
 const STAGE: &str = "pretraining";
@@ -52,7 +50,7 @@ fn train(config: &Config, settings: &Pretraining, data: &Arc<Data>, run: &mut Ru
     let params = Params::seeded(seed, DType::F32, &Device::Cpu);
     let network = Network::new(config, settings, &params)?;
     let task = Arc::new(Task::new(config, settings)?);
-    let dev: Vec<Batch> = evaluate::batches(config, &data.dev)
+    let dev: Vec<Batch> = length_batches(config.budget.max_frames, &data.dev)
         .into_iter()
         .map(|batch| {
             let utterances: Vec<&Utterance> = batch.iter().map(|&i| &data.dev[i]).collect();

@@ -97,7 +97,7 @@ fn build(
             let (model, features, labels) = (model()?, features()?, inputs.labels()?);
             let losses = move |mode| {
                 let shared = model.share(&model.encode_speech(&features, mode)?, mode)?;
-                transduce(&model.join(&shared, &labels, mode)?, &labels, &shared)
+                transduce(&model.decoder().join(&shared, &labels, mode)?, &labels, &shared)
             };
             (Vec::new(), Box::new(losses))
         }

@@ -11,13 +11,16 @@ use sandhi_nn::random::{key, subkey};
 
 /// An utterance at one of its speeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Choice {
-    pub(crate) utterance: usize,
-    pub(crate) speed: usize,
+pub struct Choice {
+    /// Its place in the training data.
+    pub utterance: usize,
+    /// Its place among the speeds.
+    pub speed: usize,
 }
 
 /// The order of paired utterances and of unpaired sentences.
-pub(crate) struct Plan {
+#[derive(Debug)]
+pub struct Plan {
     seed: u64,
     budget: BatchBudget,
     /// Of each utterance at each speed.
@@ -30,7 +33,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(seed: u64, budget: BatchBudget, sizes: Vec<Vec<Size>>, sentences: usize) -> Self {
+    /// Over utterances of these sizes, each at several speeds, and so many sentences.
+    pub fn new(seed: u64, budget: BatchBudget, sizes: Vec<Vec<Size>>, sentences: usize) -> Self {
         Self {
             seed,
             budget,
@@ -42,7 +46,11 @@ impl Plan {
     }
 
     /// The paired batch of a step, counted from 1.
-    pub(crate) fn paired(&mut self, step: u64) -> Result<Vec<Choice>> {
+    ///
+    /// # Errors
+    ///
+    /// If an utterance alone is over the budget.
+    pub fn paired(&mut self, step: u64) -> Result<Vec<Choice>> {
         let mut index = step as usize - 1;
         for epoch in 0.. {
             if epoch == self.epochs.len() {
@@ -75,7 +83,7 @@ impl Plan {
     }
 
     /// `count` unpaired sentences for a step: shuffled passes over all of them, one after another.
-    pub(crate) fn text(&mut self, step: u64, count: usize) -> Vec<usize> {
+    pub fn text(&mut self, step: u64, count: usize) -> Vec<usize> {
         let total = self.sentences as u64;
         let start = (step - 1) * count as u64;
         (start..start + count as u64)

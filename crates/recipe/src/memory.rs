@@ -3,18 +3,10 @@
 //! What a block keeps was measured (`--check-memory`); the other coefficients are counted from what the layers keep.
 
 use std::fmt;
-use std::io::Write;
 
 use anyhow::{Context, Result};
+use sandhi_conformer::ConformerConfig;
 use sandhi_core::check_memory;
-use sandhi_lab::Run;
-use sandhi_nn::{Mode, Params};
-use sandhi_train::{Gradients, Memory};
-
-use crate::config::Config;
-use crate::data::Batches;
-use crate::network::Network;
-use crate::objective::{consistency, objective};
 
 /// Bytes of a value.
 const VALUE: usize = 4;
@@ -40,68 +32,109 @@ fn mib(values: usize) -> f64 {
 
 /// The padded extents of one side of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub(crate) rows: usize,
-    /// Of the shared encoder.
-    pub(crate) frames: usize,
-    pub(crate) labels: usize,
+pub struct Extent {
+    /// Utterances or sentences.
+    pub rows: usize,
+    /// Positions in the shared encoder.
+    pub frames: usize,
+    /// Labels.
+    pub labels: usize,
 }
 
-/// What a batch needs, with the arithmetic.
+/// What of a model decides how much memory a batch needs.
 #[derive(Clone, Debug)]
-pub(crate) struct Need {
-    /// Which batch, counted from 1.
-    pub(crate) index: u64,
-    terms: Vec<(String, usize)>,
+pub struct Sizes {
+    /// Values of all parameters.
+    pub parameters: usize,
+    /// The block of all encoders.
+    pub block: ConformerConfig,
+    /// Channels of the subsampling.
+    pub channels: usize,
+    /// Mel bins.
+    pub num_bins: usize,
+    /// Blocks that speech goes through.
+    pub speech_blocks: usize,
+    /// Blocks that unpaired text goes through.
+    pub text_blocks: usize,
+    /// Blocks that the text of the transcripts goes through.
+    pub transcript_blocks: usize,
+    /// Positions that a label of text has in the encoders.
+    pub positions: usize,
+    /// Lattices over the same frames and labels.
+    pub lattices: usize,
 }
 
-impl Need {
+impl Sizes {
     /// The prediction for a batch of paired speech and of text.
-    pub(crate) fn of(config: &Config, parameters: usize, index: u64, speech: Extent, text: Extent) -> Self {
-        let model = &config.model;
+    pub fn need(&self, index: u64, speech: Extent, text: Extent) -> Need {
         let block = |extent: Extent, blocks: usize| {
-            let one = PER_CHANNEL * model.block.dim + PER_PAIR * model.block.heads * extent.frames;
-            let all = if model.block.recompute {
+            let one = PER_CHANNEL * self.block.dim + PER_PAIR * self.block.heads * extent.frames;
+            let all = if self.block.recompute {
                 // One at a time has all of it.
-                blocks * PER_CHANNEL_AGAIN * model.block.dim + one * blocks.min(1)
+                blocks * PER_CHANNEL_AGAIN * self.block.dim + one * blocks.min(1)
             } else {
                 blocks * one
             };
             extent.rows * extent.frames * all
         };
-        let nodes = |extent: Extent| extent.rows * extent.frames * (extent.labels + 1) * PER_NODE;
-        let bins = speech.rows * speech.frames * model.channels * model.num_bins * PER_BIN;
-        // The text encoder sees the transcripts too, where the two sides are matched.
+        let nodes =
+            |extent: Extent| self.lattices * extent.rows * extent.frames * (extent.labels + 1) * PER_NODE;
+        let bins = speech.rows * speech.frames * self.channels * self.num_bins * PER_BIN;
         let transcripts = Extent {
-            frames: config.upsampling.positions(speech.labels, config.repeat),
+            frames: speech.labels * self.positions,
             ..speech
         };
         let side = |extent: Extent| format!("{} x {} frames", extent.rows, extent.frames);
+        let parameters = self.parameters;
         let terms = vec![
             (format!("{parameters} parameters"), parameters * PER_PARAMETER),
             (format!("subsampling to {}", side(speech)), bins),
             (
                 format!("speech blocks on {}", side(speech)),
-                block(speech, model.speech_blocks + model.shared_blocks),
+                block(speech, self.speech_blocks),
             ),
             (
                 format!("text blocks on {}", side(text)),
-                block(text, model.text_blocks + model.shared_blocks) + block(transcripts, model.text_blocks),
+                block(text, self.text_blocks) + block(transcripts, self.transcript_blocks),
             ),
             (
                 format!("lattices with {} and {} labels", speech.labels, text.labels),
                 nodes(speech) + nodes(text),
             ),
         ];
-        Self { index, terms }
+        Need { index, terms }
     }
 
-    pub(crate) fn bytes(&self) -> usize {
+    /// MiB that a process has before its first step.
+    pub(crate) fn held_mib(&self) -> f64 {
+        mib(self.parameters * HELD_PER_PARAMETER)
+    }
+}
+
+/// What a batch needs, with the arithmetic.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// Which batch, counted from 1.
+    pub index: u64,
+    terms: Vec<(String, usize)>,
+}
+
+impl Need {
+    /// All of it.
+    pub fn bytes(&self) -> usize {
         self.terms.iter().map(|(_, values)| values * VALUE).sum()
     }
 
+    pub(crate) fn mib(&self) -> f64 {
+        mib(self.bytes() / VALUE)
+    }
+
     /// Refuses what is not there.
-    pub(crate) fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`sandhi_core::Error::Memory`], with the arithmetic.
+    pub fn check(&self) -> Result<()> {
         check_memory("largest batch", &[("values", self.bytes() / VALUE)], VALUE)
             .with_context(|| format!("{self}; lower budget.max_frames, budget.max_cells or text_batch"))
     }
@@ -119,65 +152,44 @@ impl fmt::Display for Need {
             "batch {} needs {} = {:.0} MiB",
             self.index,
             terms.join(" + "),
-            mib(self.bytes() / VALUE)
+            self.mib()
         )
     }
 }
 
-/// Computes the largest batch once, without taking a step, and says what it was predicted to need and what it needed.
-pub(crate) fn try_largest(
-    config: &Config,
-    network: &Network,
-    params: &Params,
-    source: &mut Batches,
-    run: &mut Run,
-) -> Result<()> {
-    let need = source.largest(params.num_values())?;
-    need.check()?;
-    let before =
-        Memory::of_this_process().context("this system does not tell how much memory a process has")?;
-    let batch = source.batch(need.index)?;
-    let matching = consistency(config);
-    let matching = matching.as_deref().map(|m| m as &dyn sandhi_core::Consistency);
-    let mode = Mode::Train {
-        seed: run.seed(),
-        step: need.index,
-    };
-    let loss = objective(config, matching, network, &batch, mode, config.trainer.steps)?;
-    let mut gradients = Gradients::new(params)?;
-    gradients.add(&loss.total()?.backward()?)?;
-    let after =
-        Memory::of_this_process().context("this system does not tell how much memory a process has")?;
-    let held = mib(params.num_values() * HELD_PER_PARAMETER);
-    let (predicted, measured) = (
-        before.resident_mib - held + mib(need.bytes() / VALUE),
-        after.peak_mib,
-    );
-    run.set("predicted_mib", predicted.round())?;
-    run.set("measured_mib", measured.round())?;
-    writeln!(
-        std::io::stderr(),
-        "{need}; with the {:.0} MiB of the data the process needs {predicted:.0} MiB as predicted, {measured:.0} MiB as measured",
-        before.resident_mib - held
-    )?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use sandhi_lab::{Scale, Setting};
+    use sandhi_nn::AttentionContext;
 
     use super::*;
 
     #[test]
     fn batch_that_memory_cannot_hold_is_refused_with_the_arithmetic() {
-        let config = Config::at(&Setting::embedded(Scale::Smoke));
+        let sizes = Sizes {
+            parameters: 1000,
+            block: ConformerConfig {
+                dim: 64,
+                heads: 2,
+                kernel: 7,
+                feed_forward: 256,
+                dropout: 0.1,
+                recompute: false,
+                context: AttentionContext::Full,
+            },
+            channels: 8,
+            num_bins: 80,
+            speech_blocks: 2,
+            text_blocks: 2,
+            transcript_blocks: 1,
+            positions: 1,
+            lattices: 1,
+        };
         let extent = |rows, frames| Extent {
             rows,
             frames,
             labels: 30,
         };
-        let need = |rows, frames| Need::of(&config, 1000, 7, extent(rows, frames), extent(4, 30));
+        let need = |rows, frames| sizes.need(7, extent(rows, frames), extent(4, 30));
         need(2, 100).check().unwrap();
         assert!(need(2, 100).bytes() < need(2, 101).bytes() && need(2, 100).bytes() < need(3, 100).bytes());
         let error = format!("{:#}", need(1 << 20, 1 << 12).check().unwrap_err());

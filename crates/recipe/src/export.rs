@@ -5,15 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device};
-use sandhi_lab::{Experiment, Identity, read_utterances, write_atomic};
-use sandhi_model::JointModel;
+use sandhi_lab::{Identity, Reference, read_utterances, write_atomic};
 use sandhi_nn::Params;
 use sandhi_score::{Unit, error_rate, word_edits};
-use sandhi_text::TextFrontend;
 
-use crate::config::Config;
-use crate::experiment::{Astra, FRONTEND};
-use crate::network::Network;
+use crate::data::Frontends;
+use crate::recipe::Recipe;
 
 /// The configuration, in a run as in an export.
 const CONFIG: &str = "config.toml";
@@ -22,7 +19,7 @@ const MODEL: &str = "model.safetensors";
 
 /// Which weights of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Weights {
+pub enum Weights {
     /// Those the run is judged by: of the best validation, averaged while training if it was configured so
     Best,
     /// The mean over the last validations; with trainer.snapshots
@@ -42,15 +39,22 @@ impl Weights {
 }
 
 /// A model that is ready to recognise.
-pub(crate) struct Recogniser {
-    pub(crate) config: Config,
-    pub(crate) frontend: TextFrontend,
-    pub(crate) model: JointModel,
+pub struct Recogniser<R: Recipe> {
+    /// As it was trained.
+    pub config: R::Config,
+    /// From text to labels and back.
+    pub frontends: Frontends,
+    /// With its weights.
+    pub network: R::Network,
 }
 
-impl Recogniser {
+impl<R: Recipe> Recogniser<R> {
     /// Loads an export, or the best weights of a run.
-    pub(crate) fn open(dir: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If the directory is neither, or a file in it is damaged or of another model.
+    pub fn open(dir: &Path) -> Result<Self> {
         let exported = dir.join(MODEL);
         let weights = if exported.exists() {
             exported
@@ -69,27 +73,31 @@ impl Recogniser {
                 path.display()
             )
         })?;
-        let config: Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
-        let frontend = TextFrontend::load(dir.join(FRONTEND))?;
+        let config: R::Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        let frontends = Frontends::load(dir)?;
         let params = Params::seeded(0, DType::F32, &Device::Cpu);
-        let network = Network::new(&config, frontend.vocab_size(), frontend.specials().blank, &params)?;
+        let network = R::network(&config, &frontends, &params)?;
         params
             .load(weights)
             .with_context(|| format!("{}: is the run finished?", weights.display()))?;
         Ok(Self {
             config,
-            frontend,
-            model: network.joint,
+            frontends,
+            network,
         })
     }
 }
 
-/// Writes `model.safetensors`, `config.toml`, `frontend.json` and `README.md` into `to`.
+/// Writes `model.safetensors`, `config.toml`, the front ends and `README.md` into `to`.
 ///
 /// The weights are loaded once to be sure that they are those of the configuration.
-pub(crate) fn export(run: &Path, to: &Path, weights: Weights) -> Result<()> {
+///
+/// # Errors
+///
+/// Those of [`Recogniser::open`], and if `to` is itself a run.
+pub fn export<R: Recipe>(run: &Path, to: &Path, weights: Weights) -> Result<()> {
     let source = run.join(weights.file());
-    Recogniser::load(run, &source)?;
+    let frontends = Recogniser::<R>::load(run, &source)?.frontends;
     let identity = Identity::read(run)?.with_context(|| format!("{} has no run.toml", run.display()))?;
     ensure!(
         !to.join("run.toml").exists(),
@@ -97,20 +105,14 @@ pub(crate) fn export(run: &Path, to: &Path, weights: Weights) -> Result<()> {
         to.display()
     );
     std::fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
-    let files: [(PathBuf, &str); 3] = [
-        (source, MODEL),
-        (run.join(CONFIG), CONFIG),
-        (run.join(FRONTEND), FRONTEND),
-    ];
+    let mut files: Vec<(PathBuf, &str)> = vec![(source, MODEL), (run.join(CONFIG), CONFIG)];
+    files.extend(frontends.files().into_iter().map(|name| (run.join(name), name)));
     for (from, name) in files {
         let bytes = std::fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
         write_atomic(&to.join(name), &bytes)?;
     }
-    write_atomic(
-        &to.join("README.md"),
-        card(&identity, &scores(run, weights)?, weights).as_bytes(),
-    )?;
-    Ok(())
+    let card = card(&R::REFERENCE, &identity, &scores(run, weights)?, weights);
+    Ok(write_atomic(&to.join("README.md"), card.as_bytes())?)
 }
 
 /// Word error rates of the run's test sets. The run decoded with its best weights, so others have none.
@@ -144,7 +146,12 @@ fn scores(run: &Path, weights: Weights) -> Result<Vec<(String, f64, usize)>> {
 }
 
 /// The model card: what it is, what it was trained on, how well it does, what it is not for.
-fn card(identity: &Identity, scores: &[(String, f64, usize)], weights: Weights) -> String {
+fn card(
+    reference: &Reference,
+    identity: &Identity,
+    scores: &[(String, f64, usize)],
+    weights: Weights,
+) -> String {
     let fact = |key: &str| match identity.metadata.get(key) {
         None => "unknown".to_owned(),
         Some(toml::Value::Float(value)) => format!("{value:.2}"),
@@ -155,7 +162,6 @@ fn card(identity: &Identity, scores: &[(String, f64, usize)], weights: Weights) 
         Weights::MeanLast => "the mean over the last validations",
         Weights::MeanBest => "the mean over the best validations",
     };
-    let reference = Astra::REFERENCE;
     let mut card = format!(
         "# {} `{}`, seed {}\n\nA speech recogniser after {}, {} ([arXiv:{}](https://arxiv.org/abs/{})).\n\n",
         identity.paper,
@@ -209,8 +215,10 @@ fn card(identity: &Identity, scores: &[(String, f64, usize)], weights: Weights) 
             "| word error rate on {split} | {rate:.1} % of {count} utterances |"
         );
     }
+    card.push_str("\nTranscribe with `");
+    card.push_str(reference.key);
     card.push_str(
-        "\nTranscribe with `astra transcribe --run DIR FILE...`, where DIR is this directory.\n\n\
+        " transcribe --run DIR FILE...`, where DIR is this directory.\n\n\
          It knows the words, the speakers and the recording conditions of its corpus. On other speech its error rates \
          are not known, and it says nothing about how sure it is.\n",
     );

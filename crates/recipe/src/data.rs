@@ -1,0 +1,256 @@
+//! From a corpus on disk to features and labels in memory.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
+use sandhi_audio::{Fbank, Features, GlobalCmvn, normalize_utterance};
+use sandhi_corpus::{Corpus, Cut};
+use sandhi_lab::{Run, Setting, write_atomic};
+use sandhi_nn::random::{key, subkey};
+use sandhi_text::{Graphemes, Lexicon, NormalizeConfig, Phonemes, TextFrontend, Unknown};
+
+use crate::batches::Sentence;
+use crate::corpora::{corpus, paired, unpaired};
+use crate::options::{DataOptions, Normalization, TextInput};
+use crate::utterance::Utterance;
+
+/// The decoder's front end, in a run as in an export.
+const LABELS: &str = "frontend.json";
+/// The text encoder's, where it has one of its own.
+const INPUT: &str = "input.json";
+/// Mean and variance of the training speech, where features are normalised by them.
+const CMVN: &str = "cmvn.json";
+
+/// What is fitted to a corpus before anything is trained: from text to labels, for the decoder and for the text encoder, and what
+/// normalises features.
+#[derive(Clone, Debug)]
+pub struct Frontends {
+    /// What the decoder writes.
+    pub labels: TextFrontend,
+    /// What the text encoder is told; without it the same.
+    own_input: Option<TextFrontend>,
+    /// Mean and variance of the training speech; without it each utterance has its own.
+    cmvn: Option<GlobalCmvn>,
+}
+
+impl Frontends {
+    /// The front end of the text encoder.
+    pub fn input(&self) -> &TextFrontend {
+        self.own_input.as_ref().unwrap_or(&self.labels)
+    }
+
+    /// Brings every bin to mean 0 and variance 1.
+    ///
+    /// # Errors
+    ///
+    /// If the features have another number of bins than the training speech.
+    pub fn normalize(&self, features: &mut Features) -> Result<()> {
+        match &self.cmvn {
+            Some(cmvn) => cmvn.apply(features)?,
+            None => normalize_utterance(features),
+        }
+        Ok(())
+    }
+
+    /// Whether features are normalised by what is known before an utterance begins.
+    pub fn can_stream(&self) -> bool {
+        self.cmvn.is_some()
+    }
+
+    /// The files it is saved in, those there are.
+    pub(crate) fn files(&self) -> Vec<&'static str> {
+        let mut files = vec![LABELS];
+        files.extend(self.own_input.as_ref().map(|_| INPUT));
+        files.extend(self.cmvn.as_ref().map(|_| CMVN));
+        files
+    }
+
+    pub(crate) fn save(&self, dir: &Path) -> Result<()> {
+        self.labels.save(dir.join(LABELS))?;
+        if let Some(input) = &self.own_input {
+            input.save(dir.join(INPUT))?;
+        }
+        if let Some(cmvn) = &self.cmvn {
+            write_atomic(&dir.join(CMVN), &serde_json::to_vec(cmvn)?)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn load(dir: &Path) -> Result<Self> {
+        let (input, cmvn) = (dir.join(INPUT), dir.join(CMVN));
+        let read = || -> Result<GlobalCmvn> { Ok(serde_json::from_slice(&std::fs::read(&cmvn)?)?) };
+        Ok(Self {
+            labels: TextFrontend::load(dir.join(LABELS))?,
+            own_input: match input.exists() {
+                true => Some(TextFrontend::load(input)?),
+                false => None,
+            },
+            cmvn: match cmvn.exists() {
+                true => Some(read().with_context(|| format!("cannot read {}", cmvn.display()))?),
+                false => None,
+            },
+        })
+    }
+
+    fn new(options: &DataOptions, corpus: &Corpus, sentences: &[String]) -> Result<Self> {
+        let normalize = NormalizeConfig::default();
+        let texts = corpus.train.iter().map(|cut| &cut.text).chain(sentences);
+        let texts = texts.map(|text| sandhi_text::normalize(text, &normalize));
+        let graphemes = Graphemes::train(texts, Unknown::Error)?;
+        let own_input = match options.input {
+            TextInput::Labels => None,
+            TextInput::Phones => {
+                let lines = corpus
+                    .lexicon
+                    .iter()
+                    .map(|(word, phones)| format!("{word} {}", phones.join(" ")));
+                let phonemes = Phonemes::new(Lexicon::parse(lines)?, Unknown::Error)?;
+                Some(TextFrontend::new(normalize, phonemes))
+            }
+        };
+        Ok(Self {
+            labels: TextFrontend::new(normalize, graphemes),
+            own_input,
+            cmvn: None,
+        })
+    }
+}
+
+/// Everything a run needs of its corpus.
+#[derive(Debug)]
+pub struct Data {
+    /// Paired speech.
+    pub train: Vec<Utterance>,
+    /// All of the training speech, if it was asked for.
+    pub speech: Vec<Utterance>,
+    /// For choosing among weights.
+    pub dev: Vec<Utterance>,
+    /// The test sets by name.
+    pub tests: Vec<(String, Vec<Utterance>)>,
+    /// Unpaired sentences.
+    pub(crate) sentences: Vec<Sentence>,
+    /// From text to labels.
+    pub frontends: Frontends,
+}
+
+impl Data {
+    /// Reads the corpus, fits the front ends to its text, and computes all features in parallel. Leaves the front ends in the run.
+    ///
+    /// # Errors
+    ///
+    /// If the corpus is not there or does not hold what the options ask for; an utterance that cannot be used is named.
+    pub fn load(options: &DataOptions, setting: &Setting, run: &mut Run) -> Result<Self> {
+        let corpus = corpus(setting)?;
+        let most = match options.limit {
+            0 => usize::MAX,
+            limit => limit,
+        };
+        let limit = |cuts: &[Cut]| -> Vec<Cut> { cuts.iter().take(most).cloned().collect() };
+        let paired = limit(&paired(options, &corpus)?);
+        let texts = unpaired(options, setting, &corpus, &paired);
+        let frontends = Frontends::new(options, &corpus, &texts)?;
+        if options.text_batch > 0 && texts.is_empty() {
+            bail!(
+                "this arm injects text, but the corpus leaves none unpaired; set unpaired_sentences or paired"
+            );
+        }
+        let sentences = match options.text_batch {
+            0 => vec![],
+            _ => texts
+                .iter()
+                .map(|text| Sentence::new(text, &frontends))
+                .collect::<Result<_>>()?,
+        };
+
+        let speech = match options.all_speech {
+            true => limit(&corpus.train),
+            false => vec![],
+        };
+        let tests = || corpus.tests.iter().map(|(name, cuts)| (name, limit(cuts)));
+        let once =
+            speech.len() + limit(&corpus.dev).len() + tests().map(|(_, cuts)| cuts.len()).sum::<usize>();
+        let bar = run.progress("features", (paired.len() * options.speeds.len() + once) as u64);
+        let fbank = Fbank::new(&options.fbank)?;
+        let prepare = |cuts: Vec<Cut>, speeds: &[f64]| -> Result<Vec<Utterance>> {
+            let made = cuts.into_par_iter().map(|cut| {
+                let made = Utterance::read(cut, speeds, &fbank, &frontends);
+                bar.inc(speeds.len() as u64);
+                made
+            });
+            made.collect()
+        };
+        let mut data = Self {
+            train: prepare(paired, &options.speeds)?,
+            speech: prepare(speech, &[1.0])?,
+            dev: prepare(limit(&corpus.dev), &[1.0])?,
+            tests: tests()
+                .map(|(name, cuts)| Ok((name.clone(), prepare(cuts, &[1.0])?)))
+                .collect::<Result<_>>()?,
+            sentences,
+            frontends,
+        };
+        bar.finish();
+        data.normalize(options.normalization)?;
+        if options.ctc {
+            data.train.iter().try_for_each(|u| u.check_ctc(&options.speeds))?;
+        }
+        data.describe(run)?;
+        data.frontends.save(run.dir())?;
+        Ok(data)
+    }
+
+    /// Fits what normalises features, if it is to be fitted, and applies it everywhere.
+    fn normalize(&mut self, normalization: Normalization) -> Result<()> {
+        if normalization == Normalization::Corpus {
+            let bins = self.train.first().map_or(0, |u| u.features[0].num_bins);
+            let mut cmvn = GlobalCmvn::new(bins);
+            for features in self.train.iter().flat_map(|u| &u.features) {
+                cmvn.accumulate(features)?;
+            }
+            self.frontends.cmvn = Some(cmvn);
+        }
+        let tests = self.tests.iter_mut().flat_map(|(_, utterances)| utterances);
+        let all = self
+            .train
+            .iter_mut()
+            .chain(&mut self.speech)
+            .chain(&mut self.dev)
+            .chain(tests);
+        let all: Vec<&mut Utterance> = all.collect();
+        all.into_par_iter().try_for_each(|utterance| {
+            let mut each = utterance.features.iter_mut();
+            each.try_for_each(|features| self.frontends.normalize(features))
+        })
+    }
+
+    fn describe(&self, run: &mut Run) -> Result<()> {
+        let seconds: f64 = self.train.iter().map(|u| u.cut.duration).sum();
+        run.set("train_utterances", self.train.len())?;
+        run.set("train_hours", (seconds / 36.0).round() / 100.0)?;
+        run.set("unpaired_sentences", self.sentences.len())?;
+        run.set("vocabulary", self.frontends.labels.vocab_size())?;
+        Ok(run.set("corpus_hash", self.fingerprint())?)
+    }
+
+    /// A hash over what is trained and scored on: ids, transcripts and feature values.
+    fn fingerprint(&self) -> String {
+        let splits = self
+            .tests
+            .iter()
+            .map(|(_, split)| split)
+            .chain([&self.train, &self.dev]);
+        let hash = splits.flatten().fold(0, |hash, u| {
+            let hash = subkey(
+                hash,
+                key(u.labels.len() as u64, &format!("{} {}", u.cut.id, u.text)),
+            );
+            let values = u.features[0].values.iter();
+            subkey(
+                hash,
+                values.fold(0u64, |h, v| h.rotate_left(5) ^ u64::from(v.to_bits())),
+            )
+        });
+        format!("{hash:016x}")
+    }
+}

@@ -1,0 +1,345 @@
+//! The experiment: reference, arms, claims, run.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device};
+use sandhi_core::{Labels, Padded};
+use sandhi_lab::{Ablation, Arm, Claim, Departure, Experiment, Reference, Run, Setting, Unknown};
+use sandhi_model::CascadeModel;
+use sandhi_nn::{Mode, Params};
+use sandhi_recipe::{
+    Batch, Batches, Data, DataOptions, Decoding, Frontends, Recipe, Seen, Utterance, Weights,
+    alignment_figure, dev_error_rate, export, look, recognise, test, train,
+};
+use sandhi_transducer::Hypothesis;
+
+use crate::ablations::ablations;
+use crate::arms::arms;
+use crate::config::{Config, Matching};
+use crate::layers::{self, gold_cells};
+use crate::matching::Cells;
+use crate::objective::{TERMS, lattice, objective, shown};
+
+/// The paper.
+pub(crate) struct BestAlignment;
+
+impl Experiment for BestAlignment {
+    type Config = Config;
+
+    const REFERENCE: Reference = Reference {
+        key: "best-alignment",
+        title: "Improving Joint Speech-Text Representations Without Alignment",
+        authors: "Cal Peyser, Zhong Meng, Ke Hu, Rohit Prabhavalkar, Andrew Rosenberg, Tara N. Sainath, Michael Picheny, Kyunghyun Cho",
+        venue: "Interspeech 2023",
+        arxiv: "2308.06125",
+        bibtex: include_str!("../paper.bib"),
+    };
+
+    fn corpora() -> &'static [&'static str] {
+        &["mini", "an4"]
+    }
+
+    fn arms(setting: &Setting) -> Result<Vec<Arm<Config>>> {
+        Ok(arms(setting))
+    }
+
+    fn claims(setting: &Setting) -> Vec<Claim> {
+        let split = |name: &'static str, embedded: &'static str| {
+            if setting.corpus == "mini" { embedded } else { name }
+        };
+        let common = split("test/wer", "test-common/wer");
+        let rare = split("test/wer", "test-rare/wer");
+        let claim = |source, statement, metric, better, worse| Claim {
+            source,
+            statement,
+            metric,
+            better,
+            worse,
+            margin: 0.0,
+        };
+        let mut claims = vec![
+            claim(
+                "abstract",
+                "consistency along the best alignment lowers the error rate",
+                common,
+                "best",
+                "text",
+            ),
+            claim(
+                "abstract",
+                "and on words that the paired speech lacks",
+                rare,
+                "best",
+                "text",
+            ),
+            claim(
+                "abstract",
+                "it needs no upsampling heuristics: it is better than upsampled text",
+                rare,
+                "best",
+                "upsampled",
+            ),
+            claim(
+                "introduction",
+                "injected text lowers the error rate (the baseline's premise)",
+                rare,
+                "text",
+                "speech",
+            ),
+            claim(
+                "section 4",
+                "the best alignment is better to train along than the frame-wise one",
+                common,
+                "best",
+                "framewise",
+            ),
+        ];
+        if setting.corpus == "mini" {
+            // About what seeds of one arm differ by; set before there was any run.
+            claims.push(Claim {
+                margin: 2.0,
+                ..claim(
+                    "abstract",
+                    "it needs no explicit alignment: it matches the times at which labels were spoken (within 2 points)",
+                    common,
+                    "best",
+                    "gold",
+                )
+            });
+        }
+        claims
+    }
+
+    fn ablations(setting: &Setting) -> Vec<Ablation> {
+        ablations(setting)
+    }
+
+    fn expected_seconds(config: &Config, setting: &Setting) -> Option<f64> {
+        config.expected_seconds(setting.scale)
+    }
+
+    fn departures() -> Vec<Departure> {
+        let d = |what, why| Departure { what, why };
+        vec![
+            d(
+                "a model of about 2 M parameters in place of some hundred million",
+                "two cores and minutes",
+            ),
+            d(
+                "an auxiliary CTC loss on the last level in every arm, lambda_ctc",
+                "with 22 minutes of paired speech a transducer alone learns the transcripts by heart",
+            ),
+            d(
+                "English of one grammar in place of a search engine's queries",
+                "the embedded corpus",
+            ),
+            d(
+                "no domain label among the features, no FastEmit",
+                "one domain; emission has no delay without it",
+            ),
+        ]
+    }
+
+    fn unknowns() -> Vec<Unknown> {
+        let u = |what, reading| Unknown { what, reading };
+        vec![
+            u(
+                "which side the alignment must cover",
+                "every label, at a frame no earlier than the one before (reading A); group reading has the others",
+            ),
+            u("whether the distance is squared", "it is not; arm best-squared"),
+            u(
+                "at which levels, and whether they are added or averaged",
+                "the mean over all blocks of the shared encoders; group levels",
+            ),
+            u(
+                "whether embeddings are normalised before they are compared",
+                "they are not; arm best-standardized",
+            ),
+            u(
+                "whether the text that is compared is masked",
+                "it is, as it is when it is written; arm best-mask-0 masks nothing",
+            ),
+            u("how much text is masked", "15 % in spans of 2; group masking"),
+            u("the weights of the losses", "group weights; chosen on dev"),
+            u(
+                "whether text is upsampled",
+                "it is not, as the paper argues against; arm upsampled is the heuristic",
+            ),
+        ]
+    }
+
+    fn run(config: &Config, setting: &Setting, run: &mut Run) -> Result<()> {
+        config.check()?;
+        let data = Arc::new(Data::load(&config.data(), setting, run)?);
+        let params = Params::seeded(run.seed(), DType::F32, &Device::Cpu);
+        let model = Self::network(config, &data.frontends, &params)?;
+        run.set("parameters", params.num_values())?;
+        let (decoding, frontend) = (config.decoding(), &data.frontends.labels);
+        let full = |features: &Padded| Self::recognise(&model, features, &decoding);
+        let full: &dyn Fn(&Padded) -> Result<Vec<Hypothesis>> = &full;
+        let streaming = |features: &Padded| streaming(&model, features, &decoding);
+        let streaming: &dyn Fn(&Padded) -> Result<Vec<Hypothesis>> = &streaming;
+        train(
+            run,
+            &config.trainer,
+            (&params, &config.sizes(params.num_values())),
+            Batches::new(data.clone(), config.data(), run.seed()),
+            TERMS,
+            |batch, mode, step| {
+                let gold = gold_of(config, &data, batch);
+                objective(config, &model, batch, gold.as_ref(), mode, step)
+            },
+            |step, run| -> Result<f64> {
+                let rate = dev_error_rate(&data.dev, frontend, &decoding, full)?;
+                let first_pass = dev_error_rate(&data.dev, frontend, &decoding, streaming)?;
+                run.log(step, "dev", &[("wer", rate), ("streaming_wer", first_pass)])?;
+                let see =
+                    |features: &Padded, utterances: &[&Utterance]| see(config, &model, features, utterances);
+                look(
+                    &data.dev,
+                    (&config.fbank, frontend),
+                    config.budget.max_frames,
+                    see,
+                    step,
+                    run,
+                )?;
+                if config.uses_text() {
+                    layers::look(config, &model, &data, step, run)?;
+                }
+                Ok(rate)
+            },
+        )?;
+        for (name, utterances) in &data.tests {
+            test((name, utterances), frontend, &decoding, full, run)?;
+        }
+        for (name, utterances) in &data.tests {
+            let name = format!("{name}-streaming");
+            test((&name, utterances), frontend, &decoding, streaming, run)?;
+        }
+        if let Some((_, utterances)) = data.tests.first() {
+            let hear = |features: &Padded, labels: &Labels| {
+                let levels = speech_levels(&model, features)?;
+                let arcs = lattice(
+                    model.full_decoder(),
+                    &levels[config.last_level()],
+                    labels,
+                    Mode::Eval,
+                )?;
+                Ok((arcs, full(features)?.swap_remove(0)))
+            };
+            alignment_figure(utterances, frontend, config.fbank.shift_ms, hear, run)?;
+            if config.uses_text() {
+                layers::figure(config, &model, &data, utterances, run)?;
+            }
+        }
+        internal_lm(&model, &data, run)?;
+        export::<Self>(run.dir(), &run.dir().join("export"), Weights::Best)
+    }
+}
+
+/// Where the labels of a batch were spoken, for the arm that wants to know.
+fn gold_of(config: &Config, data: &Data, batch: &Batch) -> Option<Cells> {
+    if config.matching != Matching::Gold {
+        return None;
+    }
+    let utterances: Vec<&Utterance> = batch.choices.iter().map(|c| &data.train[c.utterance]).collect();
+    let speeds: Vec<f64> = batch.choices.iter().map(|c| config.speeds[c.speed]).collect();
+    let frames = batch.features.lengths().as_slice().iter();
+    let frames = frames.map(|&n| sandhi_conformer::frames_after(n)).collect();
+    gold_cells(
+        config,
+        data,
+        &utterances,
+        &speeds,
+        &sandhi_core::Lengths::new(frames),
+    )
+}
+
+/// Speech at every level, without a graph.
+fn speech_levels(model: &CascadeModel, features: &Padded) -> Result<Vec<Padded>> {
+    let speech = model.encode_speech(features, Mode::Eval)?.detach();
+    Ok(model.levels(&speech, usize::MAX, Mode::Eval)?)
+}
+
+/// What is recognised while speech goes on.
+fn streaming(model: &CascadeModel, features: &Padded, decoding: &Decoding) -> Result<Vec<Hypothesis>> {
+    let speech = model.encode_speech(features, Mode::Eval)?.detach();
+    let level = model.streaming_level();
+    let levels = model.levels(&speech, level, Mode::Eval)?;
+    recognise(model.streaming_decoder(), &levels[level].detach(), decoding)
+}
+
+/// What the encoders make of a batch, without a graph.
+fn see(config: &Config, model: &CascadeModel, features: &Padded, utterances: &[&Utterance]) -> Result<Seen> {
+    let labels = utterances.iter().map(|u| u.labels.clone()).collect();
+    let labels = Labels::new(labels, model.full_decoder().blank())?;
+    let levels = speech_levels(model, features)?;
+    let arcs = lattice(
+        model.full_decoder(),
+        &levels[config.last_level()].detach(),
+        &labels,
+        Mode::Eval,
+    )?;
+    let text = match config.uses_text() {
+        true => {
+            let inputs = utterances.iter().map(|u| u.input.clone()).collect();
+            let inputs = Labels::new(inputs, model.full_decoder().blank())?;
+            Some(model.encode_text(&shown(config, &inputs)?, Mode::Eval)?.detach())
+        }
+        false => None,
+    };
+    Ok(Seen {
+        speech: levels[0].detach(),
+        text,
+        arcs: arcs.detach(),
+    })
+}
+
+/// How surprised the decoders alone are by the transcripts of dev: the perplexity of a label under the internal language model.
+fn internal_lm(model: &CascadeModel, data: &Data, run: &mut Run) -> Result<()> {
+    let labels = data.dev.iter().map(|u| u.labels.clone()).collect();
+    let labels = Labels::new(labels, model.full_decoder().blank())?;
+    let count: usize = labels.lengths().as_slice().iter().sum();
+    for (name, decoder) in [
+        ("internal_lm_perplexity", model.full_decoder()),
+        ("internal_lm_perplexity_streaming", model.streaming_decoder()),
+    ] {
+        let nats = decoder.internal_lm(&labels, Mode::Eval)?;
+        let nats = f64::from(nats.sum_all()?.to_scalar::<f32>().context("internal LM")?);
+        run.set(name, ((nats / count.max(1) as f64).exp() * 100.0).round() / 100.0)?;
+    }
+    Ok(())
+}
+
+impl Recipe for BestAlignment {
+    type Network = CascadeModel;
+
+    fn data(config: &Config) -> DataOptions {
+        config.data()
+    }
+
+    fn decoding(config: &Config) -> Decoding {
+        config.decoding()
+    }
+
+    fn network(config: &Config, frontends: &Frontends, params: &Params) -> sandhi_core::Result<CascadeModel> {
+        let frontend = &frontends.labels;
+        let (vocabulary, blank) = (frontend.vocab_size(), frontend.specials().blank);
+        let mut model = CascadeModel::new(&config.model, vocabulary, blank, params)?;
+        if config.uses_text() {
+            model = model.with_text(&config.model, frontends.input().vocab_size(), params)?;
+        }
+        if config.lambda_ctc > 0.0 {
+            model = model.with_ctc(&config.model, params)?;
+        }
+        Ok(model)
+    }
+
+    fn recognise(model: &CascadeModel, features: &Padded, decoding: &Decoding) -> Result<Vec<Hypothesis>> {
+        let levels = speech_levels(model, features)?;
+        let last = levels.last().context("a model has at least its embeddings")?;
+        recognise(model.full_decoder(), &last.detach(), decoding)
+    }
+}

@@ -1,0 +1,215 @@
+//! What the paper looks at: how near speech and text are at every level, along which alignment, and where that alignment runs.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use candle_core::Tensor;
+use sandhi_align::{Moves, alignment_cost, best_alignment, random_alignment};
+use sandhi_core::{Distance, Labels, Lengths, Padded};
+use sandhi_lab::Run;
+use sandhi_lab::report::{LayerPaths, Level, TimedWord};
+use sandhi_model::CascadeModel;
+use sandhi_nn::Mode;
+use sandhi_recipe::{Data, Utterance, gold_frames, length_batches, padded, representative};
+
+use crate::config::Config;
+use crate::matching::{Cells, RANDOM_SEED, level_costs};
+use crate::objective::shown;
+
+/// Sums over the labels of the dev set.
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: f64,
+}
+
+/// What there is of a batch at every level: the costs, and lengths on either side.
+struct Levels {
+    costs: Vec<Tensor>,
+    frames: Lengths,
+    labels: Lengths,
+}
+
+/// The distance is that of standardized embeddings, so that levels of different scale can be compared: √2 for vectors that have
+/// nothing to do with each other.
+const DISTANCE: Distance = Distance::L2;
+
+/// Logs phase `layers`: for every level ℓ the mean distance of a label to its frame along the best alignment (`best/ℓ`), one
+/// label after another at an even pace (`framewise/ℓ`), a random one (`random/ℓ`), and where it was spoken (`gold/ℓ`); and by how
+/// many milliseconds the best alignment misses the gold times (`error_ms/ℓ`).
+pub(crate) fn look(
+    config: &Config,
+    model: &CascadeModel,
+    data: &Data,
+    step: u64,
+    run: &mut Run,
+) -> Result<()> {
+    let mut means: BTreeMap<String, Mean> = BTreeMap::new();
+    let mut add = |name: String, sum: f64, count: usize| {
+        let mean = means.entry(name).or_default();
+        mean.sum += sum;
+        mean.count += count as f64;
+    };
+    let frame_ms = 4.0 * config.fbank.shift_ms;
+    for batch in length_batches(config.budget.max_frames, &data.dev) {
+        let members: Vec<&Utterance> = batch.iter().map(|&i| &data.dev[i]).collect();
+        let levels = levels(config, model, &members)?;
+        let (frames, labels) = (&levels.frames, &levels.labels);
+        let all = labels.as_slice().iter().sum::<usize>();
+        let gold = gold_cells(config, data, &members, &[1.0], frames);
+        let framewise = paced(frames, labels);
+        let random = random_alignment(RANDOM_SEED, frames, labels)?;
+        for (level, cost) in levels.costs.iter().enumerate() {
+            let total = |cells: &Cells| -> Result<f64> {
+                let sums = alignment_cost(cost, frames, labels, cells)?;
+                Ok(f64::from(sums.sum_all()?.to_scalar::<f32>()?))
+            };
+            let best = best_alignment(cost, frames, labels, Moves::EveryLabel)?;
+            add(format!("best/{level}"), total(&best)?, all);
+            add(format!("framewise/{level}"), total(&framewise)?, all);
+            add(format!("random/{level}"), total(&random)?, all);
+            if let Some(gold) = &gold {
+                add(format!("gold/{level}"), total(gold)?, all);
+                add(format!("error_ms/{level}"), frame_ms * apart(&best, gold), all);
+            }
+        }
+    }
+    let values: Vec<(String, f64)> = means
+        .into_iter()
+        .map(|(name, mean)| (name, mean.sum / mean.count.max(1.0)))
+        .collect();
+    let values: Vec<(&str, f64)> = values
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value))
+        .collect();
+    Ok(run.log(step, "layers", &values)?)
+}
+
+/// Leaves for the report the costs of one utterance at every level, with the best alignment over them.
+pub(crate) fn figure(
+    config: &Config,
+    model: &CascadeModel,
+    data: &Data,
+    utterances: &[Utterance],
+    run: &Run,
+) -> Result<()> {
+    let Some(utterance) = representative(utterances) else {
+        return Ok(());
+    };
+    let levels = levels(config, model, &[utterance])?;
+    let level = |cost: &Tensor| -> Result<Level> {
+        let best = best_alignment(cost, &levels.frames, &levels.labels, Moves::EveryLabel)?;
+        Ok(Level {
+            cost: cost.get(0)?.to_vec2::<f32>()?,
+            path: best.into_iter().flatten().collect(),
+        })
+    };
+    let input = data.frontends.input();
+    let tokens = shown(
+        config,
+        &Labels::new(vec![utterance.input.clone()], input.specials().blank)?,
+    )?;
+    let token = |label: &u32| input.token(*label).unwrap_or("?").to_string();
+    let word = |w: &sandhi_corpus::Interval| TimedWord {
+        text: w.text.clone(),
+        start: w.start,
+        end: w.end,
+    };
+    Ok(run.artifact(
+        LayerPaths::FILE,
+        &LayerPaths {
+            id: utterance.cut.id.clone(),
+            text: utterance.text.clone(),
+            arm: run.arm().to_string(),
+            tokens: tokens.rows().iter().flatten().map(token).collect(),
+            frame_seconds: 4.0 * config.fbank.shift_ms / 1000.0,
+            words: utterance.cut.words.iter().map(word).collect(),
+            levels: levels.costs.iter().map(level).collect::<Result<_>>()?,
+        },
+    )?)
+}
+
+/// Both sides of utterances through all levels, without a graph; the text is shown whole.
+fn levels(config: &Config, model: &CascadeModel, utterances: &[&Utterance]) -> Result<Levels> {
+    let last = config.last_level();
+    let through = |encoded: Padded| -> Result<Vec<Padded>> {
+        let levels = model.levels(&encoded.detach(), last, Mode::Eval)?;
+        Ok(levels.iter().map(Padded::detach).collect())
+    };
+    let inputs = utterances.iter().map(|u| u.input.clone()).collect();
+    // Neither side has a blank among its labels; which number it is does not matter here.
+    let inputs = shown(config, &Labels::new(inputs, model.full_decoder().blank())?)?;
+    let speech = through(model.encode_speech(&padded(utterances)?, Mode::Eval)?)?;
+    let text = through(model.encode_text(&inputs, Mode::Eval)?)?;
+    let costs = speech
+        .iter()
+        .zip(&text)
+        .map(|(speech, text)| Ok(level_costs(true, DISTANCE, speech, text)?.detach()));
+    Ok(Levels {
+        costs: costs.collect::<Result<_>>()?,
+        frames: speech[0].lengths().clone(),
+        labels: text[0].lengths().clone(),
+    })
+}
+
+/// Where the labels of utterances were spoken, each heard at its speed; none if the corpus does not say it of all of them.
+pub(crate) fn gold_cells(
+    config: &Config,
+    data: &Data,
+    utterances: &[&Utterance],
+    speeds: &[f64],
+    frames: &Lengths,
+) -> Option<Cells> {
+    let frontend = data.frontends.input();
+    let members = utterances.iter().zip(speeds.iter().cycle()).enumerate();
+    members
+        .map(|(b, (utterance, &speed))| {
+            let found = gold_frames(utterance, frontend, &config.fbank, speed, frames.get(b))?;
+            let positions = found.into_iter().flat_map(|frame| vec![frame; config.repeat]);
+            Some(positions.enumerate().map(|(u, t)| (t, u)).collect())
+        })
+        .collect()
+}
+
+/// Each label at the frame in the middle of its share of the utterance.
+fn paced(frames: &Lengths, labels: &Lengths) -> Cells {
+    let lengths = frames.as_slice().iter().zip(labels.as_slice());
+    let cells = |(&frames, &labels): (&usize, &usize)| {
+        (0..labels)
+            .map(|u| ((2 * u + 1) * frames / (2 * labels), u))
+            .collect()
+    };
+    lengths.map(cells).collect()
+}
+
+/// Σ |t − t'| over the labels of two alignments that have one cell for each.
+fn apart(one: &Cells, other: &Cells) -> f64 {
+    let cells = one.iter().flatten().zip(other.iter().flatten());
+    cells.map(|(&(t, _), &(gold, _))| t.abs_diff(gold) as f64).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paced_labels_are_in_the_middle_of_their_shares() {
+        let lengths = |n: &[usize]| Lengths::new(n.to_vec());
+        assert_eq!(
+            paced(&lengths(&[8, 3]), &lengths(&[2, 1])),
+            vec![vec![(2, 0), (6, 1)], vec![(1, 0)]]
+        );
+        // More labels than frames: none is beyond the last.
+        assert_eq!(
+            paced(&lengths(&[1]), &lengths(&[3])),
+            vec![vec![(0, 0), (0, 1), (0, 2)]]
+        );
+    }
+
+    #[test]
+    fn alignments_are_apart_by_their_frames() {
+        let one = vec![vec![(0, 0), (4, 1)], vec![(2, 0)]];
+        let other = vec![vec![(1, 0), (2, 1)], vec![(2, 0)]];
+        assert!((apart(&one, &other) - 3.0).abs() < 1e-12);
+    }
+}
