@@ -76,6 +76,12 @@ pub enum Error {
         /// The line itself.
         text: String,
     },
+    /// No pronunciation of a word has a phone: it has no letter, or only silent ones.
+    #[error("{word:?}: expected a word of which some letter is not silent")]
+    Silent {
+        /// The word.
+        word: String,
+    },
     /// A saved front end is damaged or of another format.
     #[error("saved text front end{}: {reason}", at(path))]
     Frontend {

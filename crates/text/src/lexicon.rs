@@ -61,6 +61,40 @@ impl Lexicon {
         self.words.get(&word.to_lowercase()).map(Vec::as_slice)
     }
 
+    /// The words, in alphabetical order, and their phones.
+    pub fn words(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.words
+            .iter()
+            .map(|(word, phones)| (word.as_str(), phones.as_slice()))
+    }
+
+    /// Every `every`-th word, from the one at place `first` in alphabetical order, apart from the rest: the rest, and
+    /// those words.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if `every` is less than 2.
+    pub fn hold_out(&self, every: usize, first: usize) -> Result<(Self, Self)> {
+        if every < 2 {
+            let got = every.to_string();
+            return Err(Error::Config {
+                what: "one held-out word in",
+                expected: "2 or more",
+                got,
+            });
+        }
+        let (mut rest, mut held) = (Self::default(), Self::default());
+        for (index, (word, phones)) in self.words.iter().enumerate() {
+            let side = if index % every == first {
+                &mut held
+            } else {
+                &mut rest
+            };
+            side.words.insert(word.clone(), phones.clone());
+        }
+        Ok((rest, held))
+    }
+
     /// Number of words.
     pub fn len(&self) -> usize {
         self.words.len()
