@@ -12,6 +12,7 @@ use crate::grapheme::Graphemes;
 use crate::lexicon::Lexicon;
 use crate::normalize::{NormalizeConfig, normalize};
 use crate::phoneme::Phonemes;
+use crate::pronounce::PronouncerConfig;
 use crate::subword::Subwords;
 use crate::tokenizer::{Specials, Tokenizer, Unknown};
 
@@ -54,7 +55,7 @@ impl From<Phonemes> for Units {
 /// # Proved by
 ///
 /// `frontend_saves_and_loads_exactly`, `frontend_refuses_damaged_files`,
-/// `frontend_fingerprint_tells_contents_apart`.
+/// `frontend_fingerprint_tells_contents_apart`, `frontend_refuses_pronunciations_that_it_would_not_learn`.
 ///
 /// # Example
 ///
@@ -182,7 +183,7 @@ impl TextFrontend {
             .map_err(|error| damaged(error.to_string()))?;
         if frontend.fingerprint() != found {
             return Err(damaged(
-                "the vocabulary is not one that this version writes".into(),
+                "the vocabulary or the pronunciations are not those that this version writes".into(),
             ));
         }
         Ok(frontend)
@@ -239,6 +240,10 @@ impl TextFrontend {
             },
             Units::Phonemes(phonemes) => SavedUnits::Phonemes {
                 lexicon: phonemes.lexicon.words.clone(),
+                pronouncer: phonemes.pronouncer.as_ref().map(|pronouncer| SavedPronouncer {
+                    config: pronouncer.config(),
+                    identity: pronouncer.identity().into(),
+                }),
             },
         };
         Contents {
@@ -284,7 +289,17 @@ enum SavedUnits {
     },
     Phonemes {
         lexicon: BTreeMap<String, Vec<String>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pronouncer: Option<SavedPronouncer>,
     },
+}
+
+/// It learns from the saved lexicon again, in a moment; by its name the fingerprint tells whether it learned the same.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedPronouncer {
+    config: PronouncerConfig,
+    identity: String,
 }
 
 impl Contents {
@@ -297,7 +312,13 @@ impl Contents {
         let units = match self.units {
             SavedUnits::Graphemes { tokens } => Graphemes::new(tokens.concat().chars(), unknown)?.into(),
             SavedUnits::Subwords { tokens, merges } => Subwords::from_parts(tokens, merges, unknown)?.into(),
-            SavedUnits::Phonemes { lexicon } => Phonemes::new(Lexicon { words: lexicon }, unknown)?.into(),
+            SavedUnits::Phonemes { lexicon, pronouncer } => {
+                let phonemes = Phonemes::new(Lexicon { words: lexicon }, unknown)?;
+                match pronouncer {
+                    Some(saved) => phonemes.pronouncing(saved.config)?.into(),
+                    None => phonemes.into(),
+                }
+            }
         };
         Ok(TextFrontend {
             normalize: self.normalize,

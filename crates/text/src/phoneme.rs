@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::Result;
 use crate::lexicon::Lexicon;
+use crate::pronounce::{Pronouncer, PronouncerConfig};
 use crate::tokenizer::{Specials, Tokenizer, Unknown, Vocabulary};
 
 /// The token between words.
@@ -11,28 +12,35 @@ const BOUNDARY: &str = "|";
 
 /// One label per phone of a [`Lexicon`], a boundary between words, and letters for words that are not in it.
 ///
-/// A word without a pronunciation is **spelled**: one label per letter, in lower case, apart from the phones.
-/// There is no letter-to-sound model. [`Phonemes::spelled`] says which words of a text that concerns. The
-/// letters are those of the lexicon's words; others are errors, or the unknown label.
+/// A word outside the lexicon is **spelled**: one label per letter, in lower case, apart from the phones.
+/// [`Phonemes::spelled`] says which words of a text that concerns. The letters are those of the lexicon's words;
+/// others are errors, or the unknown label.
+///
+/// Or it is **pronounced**, if [`Phonemes::pronouncing`] asked for it: as the lexicon's other words suggest, by a
+/// [`Pronouncer`]. [`Phonemes::pronounced`] says which words, and how. What the model cannot pronounce, a word with
+/// an unknown letter or of silent ones alone, is spelled. The labels are the same either way.
 ///
 /// Decoding gives phones, not words: `g ow | w eh s t`, spelled letters in brackets, `[x] [y]`. What is lost
 /// is the spelling; the phones are exact.
 ///
 /// # Proved by
 ///
-/// `phonemes_decode_to_the_phones_of_the_lexicon`, `phonemes_spell_words_outside_the_lexicon`.
+/// `phonemes_decode_to_the_phones_of_the_lexicon`, `phonemes_spell_words_outside_the_lexicon`,
+/// `phonemes_pronounce_words_outside_the_lexicon_if_asked`.
 ///
 /// # Example
 ///
 /// ```
-/// use sandhi_text::{Lexicon, Phonemes, Tokenizer, Unknown};
+/// use sandhi_text::{Lexicon, Phonemes, PronouncerConfig, Tokenizer, Unknown};
 /// # fn main() -> sandhi_text::Result<()> {
-/// let lexicon = Lexicon::parse(["GO  G OW", "WEST  W EH S T", "WEST(2)  W EH S"])?;
+/// let lexicon = Lexicon::parse(["GO  G OW", "SET  S EH T", "WEST  W EH S T", "WEST(2)  W EH S"])?;
 /// let phonemes = Phonemes::new(lexicon, Unknown::Error)?;
 /// let labels = phonemes.encode("go west")?;
 /// assert_eq!(phonemes.decode(&labels)?, "G OW | W EH S T");
 /// assert_eq!(phonemes.spelled("go stew").collect::<Vec<_>>(), ["stew"]);
 /// assert_eq!(phonemes.decode(&phonemes.encode("stew")?)?, "[s] [t] [e] [w]");
+/// let phonemes = phonemes.pronouncing(PronouncerConfig::default())?;
+/// assert_eq!(phonemes.decode(&phonemes.encode("stew")?)?, "S T EH W");
 /// # Ok(())
 /// # }
 /// ```
@@ -40,6 +48,7 @@ const BOUNDARY: &str = "|";
 pub struct Phonemes {
     pub(crate) lexicon: Lexicon,
     pub(crate) vocabulary: Vocabulary,
+    pub(crate) pronouncer: Option<Pronouncer>,
 }
 
 impl Phonemes {
@@ -55,13 +64,47 @@ impl Phonemes {
             .chain(phones.into_iter().cloned())
             .chain(letters.into_iter().map(letter_token));
         let vocabulary = Vocabulary::new(tokens, unknown)?;
-        Ok(Self { lexicon, vocabulary })
+        Ok(Self {
+            lexicon,
+            vocabulary,
+            pronouncer: None,
+        })
+    }
+
+    /// The same labels, but words outside the lexicon are pronounced, as the lexicon teaches.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Pronouncer::train`].
+    pub fn pronouncing(mut self, config: PronouncerConfig) -> Result<Self> {
+        self.pronouncer = Some(Pronouncer::train(&self.lexicon, config)?);
+        Ok(self)
     }
 
     /// The words of a text that have no pronunciation and are spelled instead.
     pub fn spelled<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
+        self.outside(text).filter(|word| self.guess(word).is_none())
+    }
+
+    /// The words of a text that are pronounced without being in the lexicon, and their phones.
+    pub fn pronounced<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (&'a str, Vec<String>)> {
+        self.outside(text)
+            .filter_map(|word| self.guess(word).map(|phones| (word, phones)))
+    }
+
+    fn outside<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
         text.split_whitespace()
             .filter(|word| self.lexicon.phones(word).is_none())
+    }
+
+    /// The phones of a word outside the lexicon; `None` if it must be spelled.
+    fn guess(&self, word: &str) -> Option<Vec<String>> {
+        self.pronouncer.as_ref()?.pronounce(word).ok()
+    }
+
+    /// Every phone of the lexicon has a label since `new`.
+    fn sound(&self, phones: &[String], labels: &mut Vec<u32>) {
+        labels.extend(phones.iter().filter_map(|phone| self.vocabulary.label(phone)));
     }
 
     fn spell(&self, word: &str, text: &str, labels: &mut Vec<u32>) -> Result<()> {
@@ -84,10 +127,12 @@ impl Tokenizer for Phonemes {
         let mut labels = Vec::new();
         for (index, word) in text.split_whitespace().enumerate() {
             labels.extend(self.vocabulary.label(BOUNDARY).filter(|_| index > 0));
-            match self.lexicon.phones(word) {
-                // Every phone of the lexicon has a label since `new`.
-                Some(phones) => labels.extend(phones.iter().filter_map(|phone| self.vocabulary.label(phone))),
-                None => self.spell(word, text, &mut labels)?,
+            if let Some(phones) = self.lexicon.phones(word) {
+                self.sound(phones, &mut labels);
+            } else if let Some(phones) = self.guess(word) {
+                self.sound(&phones, &mut labels);
+            } else {
+                self.spell(word, text, &mut labels)?;
             }
         }
         Ok(labels)

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use sandhi_text::{
-    Case, Error, Graphemes, Lexicon, NormalizeConfig, Phonemes, Punctuation, Subwords, TextFrontend, Unknown,
+    Case, Error, Graphemes, Lexicon, NormalizeConfig, Phonemes, PronouncerConfig, Punctuation, Subwords,
+    TextFrontend, Unknown,
 };
 
 const TEXTS: [&str; 2] = ["the slow boat follows the slower boat", "don't follow the boat"];
@@ -34,8 +35,19 @@ fn frontends() -> Vec<TextFrontend> {
         ),
         TextFrontend::new(config, Subwords::train(TEXTS, 30, Unknown::Error).unwrap()),
         TextFrontend::new(config, Subwords::train(TEXTS, 31, Unknown::Error).unwrap()),
-        TextFrontend::new(config, Phonemes::new(lexicon, Unknown::Error).unwrap()),
+        TextFrontend::new(config, Phonemes::new(lexicon.clone(), Unknown::Error).unwrap()),
+        TextFrontend::new(config, pronouncing(lexicon.clone(), 2)),
+        TextFrontend::new(config, pronouncing(lexicon, 3)),
     ]
+}
+
+fn pronouncing(lexicon: Lexicon, order: usize) -> Phonemes {
+    let phonemes = Phonemes::new(lexicon, Unknown::Error).unwrap();
+    let config = PronouncerConfig {
+        order,
+        ..PronouncerConfig::default()
+    };
+    phonemes.pronouncing(config).unwrap()
 }
 
 #[test]
@@ -142,4 +154,21 @@ fn frontend_save_tells_where_it_failed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("absent").join("frontend.json");
     assert!(matches!(frontends()[0].save(&path), Err(Error::Write { path: p, .. }) if p == path));
+}
+
+#[test]
+fn frontend_refuses_pronunciations_that_it_would_not_learn() {
+    let lexicon = Lexicon::parse(["THE DH AH", "BOAT B OW T", "FOLLOWS F AA L OW Z"]).unwrap();
+    let plain = Phonemes::new(lexicon.clone(), Unknown::Error).unwrap();
+    let plain = TextFrontend::new(NormalizeConfig::default(), plain).to_json();
+    assert!(!plain.contains("pronouncer"), "{plain}");
+
+    let frontend = TextFrontend::new(NormalizeConfig::default(), pronouncing(lexicon, 2));
+    let other = frontend.to_json().replace("graphones-2-", "graphones-2-0");
+    let error = TextFrontend::from_json(&other).unwrap_err().to_string();
+    let found = error.rsplit(' ').next().unwrap();
+    // The fingerprint is that of the changed contents, as if another version had learned otherwise.
+    let consistent = other.replace(&frontend.fingerprint(), found);
+    let error = TextFrontend::from_json(&consistent).unwrap_err().to_string();
+    assert!(error.contains("pronunciations"), "{error}");
 }

@@ -7,7 +7,7 @@
 mod pronounce;
 
 use proptest::prelude::*;
-use sandhi_text::{Error, Lexicon, Pronouncer, PronouncerConfig};
+use sandhi_text::{Error, Lexicon, Phonemes, Pronouncer, PronouncerConfig, Tokenizer, Unknown};
 
 /// Each letter has a sound of its own, `x` has two, `h` changes the `s` before it, and `e` at the end is silent.
 fn sounds(word: &str) -> Vec<&str> {
@@ -158,6 +158,55 @@ fn words_of_too_many_phones_teach_nothing_and_are_counted() {
             Err(Error::Config { .. })
         ));
     }
+}
+
+#[test]
+fn phonemes_pronounce_words_outside_the_lexicon_if_asked() {
+    let spelling = Phonemes::new(regular(), Unknown::Error).unwrap();
+    let phonemes = spelling.clone().pronouncing(PronouncerConfig::default()).unwrap();
+    let text = "tame some sat";
+    assert_eq!(
+        phonemes.decode(&phonemes.encode(text).unwrap()).unwrap(),
+        "T AA M | S OW M | S AA T"
+    );
+    assert_eq!(phonemes.spelled(text).count(), 0);
+    let pronounced: Vec<_> = phonemes.pronounced(text).collect();
+    assert_eq!(
+        pronounced,
+        [("some", ["S", "OW", "M"].map(String::from).to_vec())]
+    );
+    // The labels are those of before, and so is what becomes of words of the lexicon.
+    assert_eq!(phonemes.vocab_size(), spelling.vocab_size());
+    assert_eq!(
+        phonemes.encode("tame shoe").unwrap(),
+        spelling.encode("tame shoe").unwrap()
+    );
+    assert_eq!(spelling.pronounced(text).count(), 0);
+    assert_eq!(spelling.spelled(text).collect::<Vec<_>>(), ["some"]);
+}
+
+#[test]
+fn phonemes_spell_what_cannot_be_pronounced() {
+    let lexicon = Lexicon::parse(["a A", "b B", "ab A B", "a' A", "w d ah b"]).unwrap();
+    let phonemes = |unknown| {
+        let phonemes = Phonemes::new(lexicon.clone(), unknown).unwrap();
+        phonemes.pronouncing(PronouncerConfig::default()).unwrap()
+    };
+    let strict = phonemes(Unknown::Error);
+    assert_eq!(
+        strict.decode(&strict.encode("ab ' wa").unwrap()).unwrap(),
+        "A B | ['] | [w] [a]"
+    );
+    assert_eq!(strict.spelled("ab ' wa").collect::<Vec<_>>(), ["'", "wa"]);
+    assert!(matches!(
+        strict.encode("ax"),
+        Err(Error::UnknownCharacter { character: 'x', .. })
+    ));
+    let lenient = phonemes(Unknown::Label);
+    assert_eq!(
+        lenient.decode(&lenient.encode("ax").unwrap()).unwrap(),
+        "[a] <unk>"
+    );
 }
 
 #[test]
