@@ -17,8 +17,9 @@ pub struct Corpus {
     pub tests: Vec<(String, Vec<Cut>)>,
     /// The small paired subset of train for the text-injection experiments.
     pub low_resource: Vec<Cut>,
-    /// The phones of every word known, the unpaired text's words included.
-    pub lexicon: BTreeMap<String, Vec<String>>,
+    /// Language code, then word, to its phones: one spelling sounds different in two languages. Every word known, the
+    /// unpaired text's included.
+    pub lexicons: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     /// Words that no training utterance has and the unpaired text does have; empty for a corpus without such a list.
     pub rare_words: Vec<String>,
     /// Language code, then sentence number, to the written sentence; empty for a corpus without translations.
@@ -26,9 +27,10 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Every word of the lexicon, sorted.
-    pub fn lexicon_words(&self) -> Vec<&str> {
-        self.lexicon.keys().map(String::as_str).collect()
+    /// Every word of a language's lexicon, sorted; none for a language that the corpus does not have.
+    pub fn lexicon_words(&self, language: &str) -> Vec<&str> {
+        let words = self.lexicons.get(language).into_iter().flat_map(BTreeMap::keys);
+        words.map(String::as_str).collect()
     }
 
     /// The transcripts of dev and of every test set: what unpaired text must not contain.

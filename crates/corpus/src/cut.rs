@@ -26,6 +26,8 @@ pub struct Synthesis {
     pub f0_mean: Option<f64>,
     /// Standard deviation of the fundamental frequency asked for, in Hz, as heard; none where the voice keeps its own.
     pub f0_stddev: Option<f64>,
+    /// Pitch asked for on the synthesizer's own scale, where that is not in Hz; espeak-ng's goes from 0 to 99.
+    pub pitch: Option<u32>,
     /// The loudest sample, in dB below full scale (negative).
     pub peak_db: f64,
 }

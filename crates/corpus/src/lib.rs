@@ -11,6 +11,7 @@ mod random;
 mod recipes;
 mod speaking;
 mod text_file;
+mod variants;
 mod wav_header;
 
 pub use batch::{BatchBudget, Size, batches};
@@ -23,4 +24,6 @@ pub use mini_text::{MiniSizes, MiniText, mini_text};
 pub use random::rng;
 pub use recipes::an4::an4;
 pub use recipes::mini::{LANGUAGES, mini};
+pub use recipes::multilingual::multilingual;
 pub use speaking::{HELD_OUT_SHARE, HELD_OUT_SPEAKERS, SEEN_SPEAKERS, Speaker, speaking};
+pub use variants::{HELD_OUT_VARIANTS, SEEN_VARIANTS, speaking_variant};

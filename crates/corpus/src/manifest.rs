@@ -54,6 +54,8 @@ struct SynthesisRecord {
     f0_mean: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     f0_stddev: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pitch: Option<u32>,
     peak_db: f64,
 }
 
@@ -214,6 +216,7 @@ impl Record {
                 stretch: record.stretch,
                 f0_mean: record.f0_mean,
                 f0_stddev: record.f0_stddev,
+                pitch: record.pitch,
                 peak_db: record.peak_db,
             }),
         }
@@ -244,6 +247,7 @@ impl Record {
                 stretch: synthesis.stretch,
                 f0_mean: synthesis.f0_mean,
                 f0_stddev: synthesis.f0_stddev,
+                pitch: synthesis.pitch,
                 peak_db: synthesis.peak_db,
             }),
             words: triples(&cut.words),

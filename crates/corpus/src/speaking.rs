@@ -72,7 +72,6 @@ pub fn speaking(seed: u64, id: &str, is_test: bool) -> (Speaker, Synthesis) {
         &SEEN_SPEAKERS
     };
     let speaker = speakers.choose(&mut rng).copied().unwrap_or(SEEN_SPEAKERS[0]);
-    let rounded = |value: f64, steps: f64| (value * steps).round() / steps;
     let (height, spread) = (rng.random_range(0.94..1.06), rng.random_range(0.08..0.18));
     let f0_mean = speaker.f0_mean.map(|mean| rounded(mean * height, 10.0));
     let synthesis = Synthesis {
@@ -81,9 +80,15 @@ pub fn speaking(seed: u64, id: &str, is_test: bool) -> (Speaker, Synthesis) {
         stretch: rounded(rng.random_range(1.0..1.3), 1000.0),
         f0_mean,
         f0_stddev: f0_mean.map(|mean| rounded(mean * spread, 10.0)),
+        pitch: None,
         peak_db: rounded(rng.random_range(-14.0..-2.0), 10.0),
     };
     (speaker, synthesis)
+}
+
+/// To so many steps in one: what the manifest says is what was asked for.
+pub(crate) fn rounded(value: f64, steps: f64) -> f64 {
+    (value * steps).round() / steps
 }
 
 #[cfg(test)]

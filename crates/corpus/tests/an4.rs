@@ -94,8 +94,8 @@ fn an4_reads_its_layout() {
             .iter()
             .all(|cut| cut.text.starts_with("enter ") && cut.audio.is_file())
     );
-    assert_eq!(corpus.lexicon["a"], ["ah"]);
-    assert_eq!(corpus.lexicon_words(), ["a", "one"]);
+    assert_eq!(corpus.lexicons["en"]["a"], ["ah"]);
+    assert_eq!(corpus.lexicon_words("en"), ["a", "one"]);
 }
 
 #[test]

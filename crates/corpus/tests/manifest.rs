@@ -58,6 +58,7 @@ fn cut(folder: &Path, id: &str) -> Cut {
             stretch: 1.111,
             f0_mean: Some(180.5),
             f0_stddev: None,
+            pitch: Some(42),
             peak_db: -3.5,
         }),
     }

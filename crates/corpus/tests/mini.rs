@@ -50,7 +50,7 @@ fn mini_lexicon_has_the_words_of_unpaired_text() {
     let words: BTreeSet<&str> = text.iter().flat_map(|text| text.split(' ')).collect();
     let missing: Vec<&&str> = words
         .iter()
-        .filter(|word| !corpus.lexicon.contains_key(**word))
+        .filter(|word| !corpus.lexicons["en"].contains_key(**word))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(text.iter().all(|text| !corpus.held_out_text().contains(text)));
@@ -79,7 +79,10 @@ fn mini_says_what_is_missing_or_wrong() {
     }
     std::fs::write(folder.path().join("rare-words.txt"), "").unwrap();
     std::fs::write(folder.path().join("lexicon.tsv"), "yes\ty eh s\n").unwrap();
-    assert_eq!(mini(folder.path()).unwrap().lexicon["yes"], ["y", "eh", "s"]);
+    assert_eq!(
+        mini(folder.path()).unwrap().lexicons["en"]["yes"],
+        ["y", "eh", "s"]
+    );
     for wrong in ["one\tYes.\n", "0 Yes.\n", "0\tYes.\n0\tNo.\n"] {
         std::fs::write(folder.path().join("text.fr.tsv"), wrong).unwrap();
         let error = mini(folder.path()).unwrap_err();

@@ -155,7 +155,7 @@ fn check_text(corpus: &Corpus, splits: &BTreeMap<&str, &[Cut]>) -> anyhow::Resul
             }
             for word in cut.text.split(' ') {
                 ensure!(
-                    corpus.lexicon.contains_key(word),
+                    corpus.lexicons["en"].contains_key(word),
                     "{}: {word:?} is not in the lexicon",
                     cut.id
                 );

@@ -48,7 +48,7 @@ pub fn an4(root: &Path) -> Result<Corpus> {
         dev,
         tests: vec![("test".to_string(), test)],
         low_resource,
-        lexicon: lexicon(&root.join("etc/an4.dic"))?,
+        lexicons: BTreeMap::from([("en".to_string(), lexicon(&root.join("etc/an4.dic"))?)]),
         rare_words: Vec::new(),
         translations: BTreeMap::new(),
     })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::tables;
 use crate::{Corpus, Error, Manifest, Result, text_file};
 
 /// The languages of the embedded corpus, English first.
@@ -28,17 +29,10 @@ pub fn mini(root: &Path) -> Result<Corpus> {
     let low_resource = train.iter().filter(|cut| cut.low_resource).cloned().collect();
     let mut translations = BTreeMap::new();
     for language in LANGUAGES {
-        let sentences = pairs(&root.join(format!("text.{language}.tsv")), |number, text| {
-            Some((number.parse::<u32>().ok()?, text.to_string()))
-        })?;
+        let sentences = tables::sentences(&root.join(format!("text.{language}.tsv")))?;
         translations.insert(language.to_string(), sentences);
     }
-    let phones = |word: &str, phones: &str| {
-        Some((
-            word.to_string(),
-            phones.split(' ').map(str::to_string).collect::<Vec<_>>(),
-        ))
-    };
+    let lexicon = tables::lexicon(&root.join("lexicon.tsv"))?;
     let rare_words = text_file::read("rare words", &root.join("rare-words.txt"))?;
     Ok(Corpus {
         name: "mini",
@@ -49,27 +43,8 @@ pub fn mini(root: &Path) -> Result<Corpus> {
         ],
         low_resource,
         train,
-        lexicon: pairs(&root.join("lexicon.tsv"), phones)?,
+        lexicons: BTreeMap::from([("en".to_string(), lexicon)]),
         rare_words: rare_words.lines().map(str::to_string).collect(),
         translations,
     })
-}
-
-/// Reads lines of two fields apart by a tab.
-fn pairs<K: Ord, V>(path: &Path, parse: impl Fn(&str, &str) -> Option<(K, V)>) -> Result<BTreeMap<K, V>> {
-    let text = text_file::read("table", path)?;
-    let mut map = BTreeMap::new();
-    for (index, line) in text.lines().enumerate() {
-        let wrong = |what: &str| Error::Line {
-            path: path.to_path_buf(),
-            line: index + 1,
-            what: format!("{what}, got {line:?}"),
-        };
-        let entry = line.split_once('\t').and_then(|(key, value)| parse(key, value));
-        let (key, value) = entry.ok_or_else(|| wrong("expected two fields apart by a tab"))?;
-        if map.insert(key, value).is_some() {
-            return Err(wrong("expected each key once"));
-        }
-    }
-    Ok(map)
 }

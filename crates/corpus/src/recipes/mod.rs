@@ -2,3 +2,5 @@
 
 pub(crate) mod an4;
 pub(crate) mod mini;
+pub(crate) mod multilingual;
+mod tables;
