@@ -128,6 +128,12 @@ pub enum Error {
         /// The limit.
         allowed: usize,
     },
+    /// A sampling temperature that would make small languages smaller.
+    #[error("sampling temperature: expected at least 1, got {got}")]
+    Temperature {
+        /// The temperature.
+        got: f64,
+    },
     /// A batch budget that allows no utterance at all.
     #[error("batch budget: {what} is 0, expected at least 1")]
     ZeroBudget {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod balance;
 mod batch;
 mod corpus;
 mod cut;
@@ -14,6 +15,7 @@ mod text_file;
 mod variants;
 mod wav_header;
 
+pub use balance::language_balanced;
 pub use batch::{BatchBudget, Size, batches};
 pub use corpus::Corpus;
 pub use cut::{Cut, Interval, Synthesis};
