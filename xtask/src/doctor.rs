@@ -106,6 +106,12 @@ fn examine(root: &Path) -> Vec<Finding> {
             optional: true,
         },
         Finding {
+            what: "espeak-ng",
+            found: first_line("espeak-ng", &["--version"]),
+            remedy: "apt install espeak-ng; only needed to speak the embedded corpus' translations",
+            optional: true,
+        },
+        Finding {
             what: "SANDHI_DATA",
             found: std::env::var("SANDHI_DATA")
                 .ok()

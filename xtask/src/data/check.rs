@@ -20,10 +20,7 @@ const LOW_RESOURCE: std::ops::RangeInclusive<f64> = 20.0..=25.0;
 /// Checks the embedded corpus.
 pub(super) fn mini(root: &Path) -> anyhow::Result<()> {
     let card = Card::read(&root.join("card.toml"))?;
-    for (name, expected) in &card.files {
-        let got = card::sha256_file(&root.join(name))?;
-        ensure!(got == *expected, "{name}: expected SHA-256 {expected}, got {got}");
-    }
+    check_files(&card, root)?;
     let corpus = sandhi_corpus::mini(root)?;
     let mut splits: BTreeMap<&str, &[Cut]> =
         BTreeMap::from([("train", &corpus.train[..]), ("dev", &corpus.dev)]);
@@ -43,10 +40,7 @@ pub(super) fn mini(root: &Path) -> anyhow::Result<()> {
 pub(super) fn an4(card: &Path, root: &Path) -> anyhow::Result<()> {
     let card = Card::read(card)?;
     let corpus = sandhi_corpus::an4(root)?;
-    for (name, expected) in &card.files {
-        let got = card::sha256_file(&root.join(name))?;
-        ensure!(got == *expected, "{name}: expected SHA-256 {expected}, got {got}");
-    }
+    check_files(&card, root)?;
     let mut splits: BTreeMap<&str, &[Cut]> =
         BTreeMap::from([("train", &corpus.train[..]), ("dev", &corpus.dev)]);
     splits.extend(corpus.tests.iter().map(|(name, cuts)| (name.as_str(), &cuts[..])));
@@ -73,7 +67,7 @@ pub(super) fn an4(card: &Path, root: &Path) -> anyhow::Result<()> {
     say("an4", &card)
 }
 
-fn say(name: &str, card: &Card) -> anyhow::Result<()> {
+pub(super) fn say(name: &str, card: &Card) -> anyhow::Result<()> {
     let (utterances, hours) = (card.utterances(), card.seconds() / 3600.0);
     Ok(writeln!(
         std::io::stdout().lock(),
@@ -81,7 +75,16 @@ fn say(name: &str, card: &Card) -> anyhow::Result<()> {
     )?)
 }
 
-fn check_splits(card: &Card, splits: &BTreeMap<&str, &[Cut]>) -> anyhow::Result<()> {
+/// The text files are those of the card.
+pub(super) fn check_files(card: &Card, root: &Path) -> anyhow::Result<()> {
+    for (name, expected) in &card.files {
+        let got = card::sha256_file(&root.join(name))?;
+        ensure!(got == *expected, "{name}: expected SHA-256 {expected}, got {got}");
+    }
+    Ok(())
+}
+
+pub(super) fn check_splits(card: &Card, splits: &BTreeMap<&str, &[Cut]>) -> anyhow::Result<()> {
     let names: Vec<&str> = card.splits.keys().map(String::as_str).collect();
     ensure!(
         names.iter().copied().eq(splits.keys().copied()),
@@ -96,7 +99,7 @@ fn check_splits(card: &Card, splits: &BTreeMap<&str, &[Cut]>) -> anyhow::Result<
 }
 
 /// Every file decodes to what its cut says, and all files together are those of the card.
-fn check_audio(card: &Card, root: &Path, cuts: &[&Cut]) -> anyhow::Result<()> {
+pub(super) fn check_audio(card: &Card, root: &Path, cuts: &[&Cut]) -> anyhow::Result<()> {
     in_parallel("audio", cuts, |_, cut| {
         let waveform = Waveform::read_at(&cut.audio, card.sample_rate)?;
         let (expected, got) = (cut.num_samples, waveform.samples.len() as u64);

@@ -3,6 +3,9 @@
 mod align;
 mod card;
 mod check;
+mod check_multilingual;
+mod espeak;
+mod multilingual;
 mod speech;
 mod synthesize;
 
@@ -11,11 +14,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 
-/// A corpus that has a card in data-manifests/.
+/// Where the multilingual corpus is if the user does not say.
+const MULTILINGUAL: &str = "mini-multilingual";
+
+/// A corpus that the commands know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CorpusName {
     /// The embedded corpus: synthetic speech in English, text in four languages
     Mini,
+    /// German, Spanish and French beside it: its sentences spoken by espeak-ng, made by `synthesize mini --lang`
+    MiniMultilingual,
     /// CMU AN4: real speech, to be fetched by the user
     An4,
 }
@@ -29,17 +37,26 @@ pub(crate) enum DataCommand {
     Check {
         /// The corpus
         corpus: CorpusName,
-        /// Where the corpus is; the embedded one is in data-manifests/mini
+        /// Where the corpus is; the embedded one is in data-manifests/mini, and mini-multilingual where it is made
         #[arg(long, value_name = "DIR")]
         data_root: Option<PathBuf>,
     },
-    /// Make the embedded corpus again, from its seed (needs the programs flite and lame)
+    /// Make the embedded corpus again, from its seed (needs the programs flite and lame), or with --lang speak its
+    /// translations (needs espeak-ng)
     Synthesize {
         /// The corpus; only the embedded one is synthetic
         corpus: CorpusName,
-        /// Where to write it; a folder that is not there yet, or is empty
-        #[arg(long, value_name = "DIR", default_value = "mini-synthesized")]
-        out: PathBuf,
+        /// Speak the sentences in these languages, apart by commas, and put the English of them beside: the corpus
+        /// mini-multilingual
+        #[arg(long, value_name = "LANG", value_delimiter = ',', value_parser = ["de", "es", "fr"])]
+        lang: Vec<String>,
+        /// With --lang: as many sentences for training as take so many minutes in English, at most 60
+        #[arg(long, value_name = "MINUTES", requires = "lang", default_value_t = 15.0)]
+        minutes: f64,
+        /// Where to write it; a folder that is not there yet, or is empty. If left out, mini-synthesized, or with
+        /// --lang mini-multilingual, in the current folder; git ignores both at the root of the repository
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
 }
 
@@ -65,10 +82,33 @@ pub(crate) fn run(command: DataCommand) -> anyhow::Result<()> {
             };
             check::an4(&manifests.join("an4/card.toml"), &root)
         }
+        DataCommand::Check {
+            corpus: CorpusName::MiniMultilingual,
+            data_root,
+        } => check_multilingual::check(&data_root.unwrap_or_else(|| MULTILINGUAL.into())),
         DataCommand::Synthesize {
             corpus: CorpusName::Mini,
+            lang,
             out,
-        } => synthesize::mini(&out),
+            ..
+        } if lang.is_empty() => synthesize::mini(&out.unwrap_or_else(|| "mini-synthesized".into())),
+        DataCommand::Synthesize {
+            corpus: CorpusName::Mini,
+            lang,
+            minutes,
+            out,
+        } => multilingual::make(
+            &manifests.join("mini"),
+            lang,
+            minutes,
+            &out.unwrap_or_else(|| MULTILINGUAL.into()),
+        ),
+        DataCommand::Synthesize {
+            corpus: CorpusName::MiniMultilingual,
+            ..
+        } => {
+            anyhow::bail!("this one is made by `cargo xtask data synthesize mini --lang de,es,fr`")
+        }
         DataCommand::Synthesize {
             corpus: CorpusName::An4,
             ..

@@ -20,7 +20,7 @@ pub(super) struct Spoken {
 }
 
 /// Runs a program and returns what it printed.
-fn output(command: &mut Command, package: &str) -> anyhow::Result<String> {
+pub(super) fn output(command: &mut Command, package: &str) -> anyhow::Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let result = run(command, package)?;
     ensure!(
@@ -31,7 +31,7 @@ fn output(command: &mut Command, package: &str) -> anyhow::Result<String> {
     String::from_utf8(result.stdout).with_context(|| format!("what {program} printed"))
 }
 
-fn run(command: &mut Command, package: &str) -> anyhow::Result<Output> {
+pub(super) fn run(command: &mut Command, package: &str) -> anyhow::Result<Output> {
     let program = command.get_program().to_string_lossy().into_owned();
     match command.stdin(Stdio::null()).output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -98,16 +98,7 @@ pub(super) fn speak(text: &str, how: &Synthesis, scratch: &Path) -> anyhow::Resu
     let printed = output(&mut command, "flite")?;
     let spoken = Waveform::read_at(scratch, SAMPLE_RATE)?;
     let mut waveform = speed(&spoken, how.formant)?;
-    let peak = waveform
-        .samples
-        .iter()
-        .fold(0f32, |peak, sample| peak.max(sample.abs()));
-    ensure!(peak > 0.0, "flite said nothing for {text:?}");
-    let gain = 10f64.powf(how.peak_db / 20.0) / f64::from(peak);
-    waveform
-        .samples
-        .iter_mut()
-        .for_each(|sample| *sample = (f64::from(*sample) * gain) as f32);
+    level(&mut waveform, how.peak_db).with_context(|| format!("flite said nothing for {text:?}"))?;
 
     let duration = waveform.duration();
     let mut phones = Vec::new();
@@ -146,6 +137,21 @@ pub(super) fn speak(text: &str, how: &Synthesis, scratch: &Path) -> anyhow::Resu
     Ok(Spoken { waveform, phones })
 }
 
+/// Brings the loudest sample to a level.
+pub(super) fn level(waveform: &mut Waveform, peak_db: f64) -> anyhow::Result<()> {
+    let peak = waveform
+        .samples
+        .iter()
+        .fold(0f32, |peak, sample| peak.max(sample.abs()));
+    ensure!(peak > 0.0, "no sound in {} samples", waveform.samples.len());
+    let gain = 10f64.powf(peak_db / 20.0) / f64::from(peak);
+    waveform
+        .samples
+        .iter_mut()
+        .for_each(|sample| *sample = (f64::from(*sample) * gain) as f32);
+    Ok(())
+}
+
 /// To a tenth of a millisecond.
 fn round(seconds: f64) -> f64 {
     (seconds * 10_000.0).round() / 10_000.0
@@ -178,7 +184,8 @@ pub(super) fn pack(waveform: &Waveform, scratch: &Path, mp3: &Path) -> anyhow::R
     Ok(heard)
 }
 
-fn write_wav(waveform: &Waveform, path: &Path) -> anyhow::Result<()> {
+/// Writes samples as 16 bits, one channel.
+pub(super) fn write_wav(waveform: &Waveform, path: &Path) -> anyhow::Result<()> {
     let data = 2 * waveform.samples.len() as u32;
     let mut bytes = Vec::with_capacity(44 + data as usize);
     bytes.extend_from_slice(b"RIFF");

@@ -17,7 +17,7 @@ use super::card::{self, Card, SplitCard};
 use super::speech;
 
 /// The seed of the embedded corpus. Another one makes another corpus.
-const SEED: u64 = 20_240_606;
+pub(super) const SEED: u64 = 20_240_606;
 
 const SIZES: MiniSizes = MiniSizes {
     train: 1320,
@@ -58,14 +58,7 @@ pub(super) fn mini(out: &Path) -> anyhow::Result<()> {
         .map(|speaker| speaker.voice)
         .collect();
     let made_with = speech::versions(&voices.into_iter().collect::<Vec<_>>())?;
-    if out.is_dir() {
-        let mut entries = std::fs::read_dir(out).with_context(|| out.display().to_string())?;
-        ensure!(
-            entries.next().is_none(),
-            "{} is not empty: give another folder with --out",
-            out.display()
-        );
-    }
+    refuse_full(out)?;
     let text = text();
     let splits = [
         ("train", &text.train),
@@ -170,6 +163,19 @@ pub(super) fn mini(out: &Path) -> anyhow::Result<()> {
     std::fs::write(out.join("card.toml"), toml::to_string(&card)?)
         .with_context(|| out.display().to_string())?;
     super::check::mini(out)
+}
+
+/// What is there is never written over.
+pub(super) fn refuse_full(out: &Path) -> anyhow::Result<()> {
+    if out.is_dir() {
+        let mut entries = std::fs::read_dir(out).with_context(|| out.display().to_string())?;
+        ensure!(
+            entries.next().is_none(),
+            "{} is not empty: give another folder with --out",
+            out.display()
+        );
+    }
+    Ok(())
 }
 
 /// The pronunciation of every word that is spoken, or that unpaired text may have.
