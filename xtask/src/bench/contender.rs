@@ -1,5 +1,8 @@
 //! Who is timed.
 
+use anyhow::bail;
+use sandhi_lab::did_you_mean;
+
 use super::environment::Environment;
 
 /// A worker, by what starts it.
@@ -51,4 +54,28 @@ impl Contender {
     pub(crate) fn is_floor(&self) -> bool {
         matches!(self.kind, Kind::Floor(_))
     }
+}
+
+/// Those of the known rivals that users ask for by name; all of them for `all`.
+pub(crate) fn asked(known: &[&'static str], names: &[String]) -> anyhow::Result<Vec<&'static str>> {
+    let mut found = Vec::new();
+    for name in names {
+        if name == "all" {
+            return Ok(known.to_vec());
+        }
+        match known.iter().find(|known| *known == name) {
+            Some(name) => found.push(*name),
+            None => {
+                let meant = did_you_mean(name, known.iter().copied());
+                let meant = meant
+                    .map(|meant| format!(", did you mean '{meant}'?"))
+                    .unwrap_or_default();
+                bail!(
+                    "unknown rival '{name}'{meant}; there are: {}, all",
+                    known.join(", ")
+                );
+            }
+        }
+    }
+    Ok(found)
 }

@@ -5,6 +5,7 @@ use super::measure::Row;
 /// Three digits.
 pub(crate) fn time(ms: f64) -> String {
     match ms {
+        ms if ms < 0.1 => format!("{ms:.4}"),
         ms if ms < 1.0 => format!("{ms:.3}"),
         ms if ms < 10.0 => format!("{ms:.2}"),
         ms if ms < 100.0 => format!("{ms:.1}"),
@@ -27,7 +28,7 @@ pub(crate) fn aligned(head: &[&str], rows: &[Vec<String>]) -> String {
     let last = head.len() - 1;
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].len(), 3]).max().unwrap_or(0)
+        cells.chain([head[column].chars().count(), 3]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |cells: &[String]| {

@@ -3,6 +3,7 @@
 mod audio;
 mod contender;
 mod environment;
+mod extents;
 mod markdown;
 mod measure;
 mod training;

@@ -1,11 +1,9 @@
 //! Who computes the loss, and from what.
 
-use anyhow::bail;
 use clap::ValueEnum;
-use sandhi_lab::did_you_mean;
 
 use super::shape::{SHAPES, Shape};
-use crate::bench::contender::{Contender, Kind, Script};
+use crate::bench::contender::{Contender, Kind, Script, asked};
 use crate::bench::environment::{PADDLE, TENSORFLOW, TORCH};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -104,30 +102,11 @@ const RIVALS: [Rival; 5] = [
 ];
 
 /// The rivals asked for by name.
-pub(crate) fn rivals(asked: &[String]) -> anyhow::Result<Vec<&'static str>> {
+pub(crate) fn rivals(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
     let mut known: Vec<&'static str> = RIVALS.iter().map(|rival| rival.asked).collect();
     known.dedup();
     known.truncate(4);
-    let mut found = Vec::new();
-    for name in asked {
-        if name == "all" {
-            return Ok(known);
-        }
-        match known.iter().find(|known| *known == name) {
-            Some(name) => found.push(*name),
-            None => {
-                let meant = did_you_mean(name, known.iter().copied());
-                let meant = meant
-                    .map(|meant| format!(", did you mean '{meant}'?"))
-                    .unwrap_or_default();
-                bail!(
-                    "unknown rival '{name}'{meant}; there are: {}, all",
-                    known.join(", ")
-                );
-            }
-        }
-    }
-    Ok(found)
+    asked(&known, names)
 }
 
 /// Everyone in a task: ours first, then the rivals, then the floors.

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+
+use crate::bench::extents::extents;
 
 /// Utterances, frames, labels, vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,23 +33,12 @@ impl FromStr for Shape {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let numbers: Vec<usize> = text
-            .split('x')
-            .map(|number| {
-                number
-                    .parse()
-                    .ok()
-                    .filter(|&n| n > 0)
-                    .with_context(|| format!("{number:?} is no extent"))
-            })
-            .collect::<anyhow::Result<_>>()?;
-        let &[batch, frames, labels, vocabulary] = numbers.as_slice() else {
-            bail!("expected BxTxUxV, as in 8x200x40x1024");
-        };
+        let extents = extents(text, 'x', "BxTxUxV, as in 8x200x40x1024")?;
+        let [_, _, _, vocabulary] = extents;
         if vocabulary < 2 {
             bail!("a vocabulary has a blank and at least one label");
         }
-        Ok(Self([batch, frames, labels, vocabulary]))
+        Ok(Self(extents))
     }
 }
 
