@@ -36,6 +36,7 @@ Examples:
   cargo xtask results                               RESULTS.md: all settings, with commands, hashes, times
   cargo xtask verify                                does the committed report say what the runs say?
   cargo xtask bench transducer --against torchaudio our losses beside others, and beside what no loss can beat
+  cargo xtask bench align --against all             alignments beside others, and beside the reading of their costs
   cargo xtask bench audio --against torchaudio      decoding and features, in times of real time
 
 A run that is done is reused, one that was stopped is continued: give the same command again.";

@@ -31,9 +31,25 @@ pub(crate) const TORCH: Environment = Environment {
         "numba==0.68.1",
         "packaging==26.3",
         "warprnnt_numba==0.4.1",
+        "monotonic-alignment-search==0.2.1",
+        "pysdtw==0.0.5",
     ],
     alone: &[],
     gigabytes: 2.5,
+};
+/// Dynamic time warping, of which numba compiles the most.
+pub(crate) const WARPING: Environment = Environment {
+    name: "warping",
+    packages: &[
+        "librosa==0.11.0",
+        "tslearn==0.10.0",
+        "dtw-python==1.9.0",
+        "dtaidistance==2.5.1",
+        "numpy==2.4.6",
+        "numba==0.68.1",
+    ],
+    alone: &[],
+    gigabytes: 0.2,
 };
 pub(crate) const TENSORFLOW: Environment = Environment {
     name: "tensorflow",

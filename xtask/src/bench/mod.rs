@@ -1,5 +1,6 @@
-//! Ours and others side by side: losses, and whole trainings.
+//! Ours and others side by side: losses, alignments, and whole trainings.
 
+mod align;
 mod audio;
 mod contender;
 mod environment;
@@ -25,6 +26,8 @@ use measure::{Job, Row};
 pub(crate) enum BenchCommand {
     /// The RNN-T loss and its gradient
     Transducer(transducer::Options),
+    /// Alignments, hard and soft
+    Align(align::Options),
     /// A whole training step of a Conformer transducer, and its pieces
     Training(training::Options),
     /// Decoding, features and augmentation
@@ -63,6 +66,7 @@ struct Setting<'a> {
 pub(crate) fn run(root: &Path, command: &BenchCommand) -> anyhow::Result<()> {
     match command {
         BenchCommand::Transducer(options) => transducer::run(root, options),
+        BenchCommand::Align(options) => align::run(root, options),
         BenchCommand::Training(options) => training::run(root, options),
         BenchCommand::Audio(options) => audio::run(root, options),
     }
