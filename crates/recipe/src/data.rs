@@ -102,8 +102,9 @@ impl Frontends {
             TextInput::Labels => None,
             TextInput::Phones => {
                 let lines = corpus
-                    .lexicon
-                    .iter()
+                    .lexicons
+                    .values()
+                    .flatten()
                     .map(|(word, phones)| format!("{word} {}", phones.join(" ")));
                 let phonemes = Phonemes::new(Lexicon::parse(lines)?, Unknown::Error)?;
                 Some(TextFrontend::new(normalize, phonemes))
