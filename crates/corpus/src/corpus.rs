@@ -33,6 +33,11 @@ impl Corpus {
         words.map(String::as_str).collect()
     }
 
+    /// Whether it has words of more than one language.
+    pub fn several_languages(&self) -> bool {
+        self.lexicons.len() > 1
+    }
+
     /// The transcripts of dev and of every test set: what unpaired text must not contain.
     pub fn held_out_text(&self) -> HashSet<String> {
         let tests = self.tests.iter().flat_map(|(_, cuts)| cuts);

@@ -33,7 +33,7 @@ impl Sentence {
     pub(crate) fn new(text: &str, frontends: &Frontends) -> Result<Self> {
         Ok(Self {
             labels: frontends.labels.encode(text)?,
-            input: frontends.input().encode(text)?,
+            input: frontends.encode_input(text, None)?,
         })
     }
 }
@@ -103,7 +103,11 @@ impl Batches {
             u.features.iter().map(|f| size(f.num_frames)).collect()
         };
         let sizes = data.train.iter().map(size).collect();
-        let plan = Plan::new(seed, budget, sizes, data.sentences.len());
+        let mut plan = Plan::new(seed, budget, sizes, data.sentences.len());
+        if let Some(temperature) = options.language_temperature {
+            let languages = data.train.iter().map(|u| u.cut.language.clone());
+            plan = plan.balanced(languages.collect(), temperature);
+        }
         Self {
             data,
             options,
@@ -238,6 +242,7 @@ mod tests {
             limit: 24,
             unpaired_sentences: 200,
             text_batch: 4,
+            language_temperature: None,
             input: TextInput::Phones,
             mask: sandhi_text::MaskConfig { rate: 0.15, span: 2 },
             mask_transcripts: true,

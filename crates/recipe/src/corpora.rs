@@ -36,7 +36,12 @@ pub fn corpus(setting: &Setting) -> Result<Corpus> {
         ("an4", None) => bail!(
             "the AN4 corpus is not part of this repository; say where it is with --data-root DIR (the folder that holds etc/ and wav/), and see data-manifests/an4/card.toml for where to get it"
         ),
-        (other, _) => bail!("unknown corpus {other}; expected mini or an4"),
+        ("mini-multilingual", Some(root)) => sandhi_corpus::multilingual(root, &[])
+            .with_context(|| format!("the multilingual corpus at {}", root.display())),
+        ("mini-multilingual", None) => bail!(
+            "the multilingual corpus is made on your machine: cargo xtask data synthesize mini --lang de,es,fr; then say where it is with --data-root DIR"
+        ),
+        (other, _) => bail!("unknown corpus {other}; expected mini, an4 or mini-multilingual"),
     }
 }
 

@@ -8,7 +8,7 @@ use sandhi_audio::{Fbank, Features, GlobalCmvn, normalize_utterance};
 use sandhi_corpus::{Corpus, Cut};
 use sandhi_lab::{Run, Setting, write_atomic};
 use sandhi_nn::random::{key, subkey};
-use sandhi_text::{Graphemes, Lexicon, NormalizeConfig, Phonemes, TextFrontend, Unknown};
+use sandhi_text::{Graphemes, Lexicon, NormalizeConfig, Phonemes, PronouncerConfig, TextFrontend, Unknown};
 
 use crate::batches::Sentence;
 use crate::corpora::{corpus, paired, unpaired};
@@ -38,6 +38,18 @@ impl Frontends {
     /// The front end of the text encoder.
     pub fn input(&self) -> &TextFrontend {
         self.own_input.as_ref().unwrap_or(&self.labels)
+    }
+
+    /// The labels that the text encoder is told. Where a corpus has several languages, a word is looked up in the lexicon of
+    /// its own: one spelling may sound different in two.
+    pub(crate) fn encode_input(&self, text: &str, language: Option<&String>) -> Result<Vec<u32>> {
+        let input = self.input();
+        let Some(language) = language.filter(|_| self.own_input.is_some()) else {
+            return Ok(input.encode(text)?);
+        };
+        let text = input.normalize(text);
+        let words: Vec<String> = text.split(' ').map(|word| tagged(word, Some(language))).collect();
+        Ok(input.tokenizer().encode(&words.join(" "))?)
     }
 
     /// Brings every bin to mean 0 and variance 1.
@@ -101,12 +113,14 @@ impl Frontends {
         let own_input = match options.input {
             TextInput::Labels => None,
             TextInput::Phones => {
-                let lines = corpus
-                    .lexicons
-                    .values()
-                    .flatten()
-                    .map(|(word, phones)| format!("{word} {}", phones.join(" ")));
+                let lines = corpus.lexicons.iter().flat_map(|(language, words)| {
+                    let tag = |word| tagged(word, corpus.several_languages().then_some(language));
+                    words
+                        .iter()
+                        .map(move |(word, phones)| format!("{} {}", tag(word), phones.join(" ")))
+                });
                 let phonemes = Phonemes::new(Lexicon::parse(lines)?, Unknown::Error)?;
+                let phonemes = phonemes.pronouncing(PronouncerConfig::default())?;
                 Some(TextFrontend::new(normalize, phonemes))
             }
         };
@@ -115,6 +129,14 @@ impl Frontends {
             own_input,
             cmvn: None,
         })
+    }
+}
+
+/// A word as the lexicon of several languages has it.
+fn tagged(word: &str, language: Option<&String>) -> String {
+    match language {
+        Some(language) => format!("{language}:{word}"),
+        None => word.to_owned(),
     }
 }
 
@@ -173,9 +195,10 @@ impl Data {
             speech.len() + limit(&corpus.dev).len() + tests().map(|(_, cuts)| cuts.len()).sum::<usize>();
         let bar = run.progress("features", (paired.len() * options.speeds.len() + once) as u64);
         let fbank = Fbank::new(&options.fbank)?;
+        let several = corpus.several_languages();
         let prepare = |cuts: Vec<Cut>, speeds: &[f64]| -> Result<Vec<Utterance>> {
             let made = cuts.into_par_iter().map(|cut| {
-                let made = Utterance::read(cut, speeds, &fbank, &frontends);
+                let made = Utterance::read(cut, several, speeds, &fbank, &frontends);
                 bar.inc(speeds.len() as u64);
                 made
             });

@@ -60,6 +60,8 @@ pub struct DataOptions {
     pub unpaired_sentences: usize,
     /// Unpaired sentences per part of a step; 0 injects no text.
     pub text_batch: usize,
+    /// Languages share an epoch in proportion to their utterances to the power of 1 / this; without it as they are.
+    pub language_temperature: Option<f64>,
     /// How the text encoder is told what is said.
     pub input: TextInput,
     /// Masks over the text encoder's input.

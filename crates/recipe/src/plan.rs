@@ -6,7 +6,7 @@ use anyhow::Result;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use sandhi_corpus::{BatchBudget, Size, batches};
+use sandhi_corpus::{BatchBudget, Size, batches, language_balanced};
 use sandhi_nn::random::{key, subkey};
 
 /// An utterance at one of its speeds.
@@ -25,6 +25,8 @@ pub struct Plan {
     budget: BatchBudget,
     /// Of each utterance at each speed.
     sizes: Vec<Vec<Size>>,
+    /// The languages of the utterances and a temperature, where languages are balanced.
+    balance: Option<(Vec<String>, f64)>,
     /// The batches of every epoch so far, in order.
     epochs: Vec<Vec<Vec<Choice>>>,
     sentences: usize,
@@ -39,9 +41,19 @@ impl Plan {
             seed,
             budget,
             sizes,
+            balance: None,
             epochs: vec![],
             sentences,
             orders: BTreeMap::new(),
+        }
+    }
+
+    /// The same with languages balanced at a temperature; see [`language_balanced`].
+    #[must_use]
+    pub fn balanced(self, languages: Vec<String>, temperature: f64) -> Self {
+        Self {
+            balance: Some((languages, temperature)),
+            ..self
         }
     }
 
@@ -69,7 +81,14 @@ impl Plan {
         let draw = subkey(key(self.seed, "speed"), epoch);
         let speed =
             |utterance: usize| (subkey(draw, utterance as u64) % self.sizes[utterance].len() as u64) as usize;
-        let choices = (0..self.sizes.len()).map(|utterance| Choice {
+        let utterances = match &self.balance {
+            None => (0..self.sizes.len()).collect(),
+            Some((languages, temperature)) => {
+                let languages: Vec<&str> = languages.iter().map(String::as_str).collect();
+                language_balanced(&languages, *temperature, key(self.seed, "languages"), epoch)?
+            }
+        };
+        let choices = utterances.into_iter().map(|utterance| Choice {
             utterance,
             speed: speed(utterance),
         });
@@ -130,6 +149,19 @@ mod tests {
         assert_eq!(first[2], late.paired(3).unwrap());
         let other: Vec<Vec<Choice>> = (1..40).map(|s| plan(2).paired(s).unwrap()).collect();
         assert_ne!(first, other);
+    }
+
+    #[test]
+    fn balanced_plan_hears_languages_equally_often() {
+        // Fourteen utterances of one language, three of the other.
+        let languages: Vec<String> = (0..17)
+            .map(|i| if i < 14 { "en" } else { "de" }.to_owned())
+            .collect();
+        let mut plan = plan(4).balanced(languages.clone(), f64::INFINITY);
+        let chosen: Vec<Choice> = (1..200).flat_map(|step| plan.paired(step).unwrap()).collect();
+        let small = chosen.iter().filter(|c| languages[c.utterance] == "de").count() as f64;
+        let share = small / chosen.len() as f64;
+        assert!((share - 0.5).abs() < 0.05, "{share}");
     }
 
     #[test]

@@ -61,7 +61,13 @@ pub fn single(features: &Features) -> Result<Padded> {
 
 impl Utterance {
     /// With features as they come from the filterbank.
-    pub(crate) fn read(cut: Cut, speeds: &[f64], fbank: &Fbank, frontends: &Frontends) -> Result<Self> {
+    pub(crate) fn read(
+        cut: Cut,
+        several_languages: bool,
+        speeds: &[f64],
+        fbank: &Fbank,
+        frontends: &Frontends,
+    ) -> Result<Self> {
         let id = cut.id.clone();
         let make = || -> Result<Self> {
             let mut waveform = Waveform::read_at(&cut.audio, fbank.config().sample_rate)?;
@@ -74,7 +80,7 @@ impl Utterance {
             Ok(Self {
                 text: frontends.labels.normalize(&cut.text),
                 labels: frontends.labels.encode(&cut.text)?,
-                input: frontends.input().encode(&cut.text)?,
+                input: frontends.encode_input(&cut.text, several_languages.then_some(&cut.language))?,
                 features: speeds.iter().map(at).collect::<Result<_>>()?,
                 cut,
             })

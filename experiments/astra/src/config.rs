@@ -359,6 +359,7 @@ impl Config {
             limit: self.limit,
             unpaired_sentences: self.unpaired_sentences,
             text_batch: self.text_batch,
+            language_temperature: None,
             input: TextInput::Labels,
             mask: self.mask,
             mask_transcripts: false,

@@ -14,7 +14,7 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
         "mini" => &["best", "text", "random", "framewise", "gold"],
         _ => &["best", "text", "random", "framewise"],
     };
-    vec![
+    let mut groups = vec![
         group(
             "alignment",
             "does it matter along which alignment speech and text are brought together?",
@@ -46,11 +46,6 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
                 "best-full",
                 "best-last",
             ],
-        ),
-        group(
-            "paired-only",
-            "without unpaired text, as in the paper's multilingual setting?",
-            &["text-paired", "best-paired"],
         ),
         group(
             "full-context",
@@ -85,5 +80,13 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
                 "best-transcript-1",
             ],
         ),
-    ]
+    ];
+    if setting.corpus != "mini-multilingual" {
+        groups.push(group(
+            "paired-only",
+            "without unpaired text, as in the paper's multilingual setting?",
+            &["text-paired", "best-paired"],
+        ));
+    }
+    groups
 }

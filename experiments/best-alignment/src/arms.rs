@@ -12,6 +12,9 @@ use crate::config::{Config, Matching, Metric};
 pub(crate) fn arms(setting: &Setting) -> Vec<Arm<Config>> {
     let base = Base(Config::at(setting));
     let mut arms = base.main();
+    if setting.corpus != "mini-multilingual" {
+        arms.extend(base.paired_only());
+    }
     arms.extend(base.alignments(setting));
     arms.extend(base.distances());
     arms.extend(base.levels());
@@ -211,22 +214,7 @@ impl Base {
             mask: MaskConfig { rate, ..self.0.mask },
             ..self.best()
         };
-        let paired_only = |config| Config {
-            text_batch: 0,
-            lambda_text: 0.0,
-            ..config
-        };
         vec![
-            arm(
-                "text-paired",
-                "no unpaired text: transcripts alone are read and spoken",
-                paired_only(self.text()),
-            ),
-            arm(
-                "best-paired",
-                "the same with consistency, as in the paper's multilingual setting",
-                paired_only(self.best()),
-            ),
             arm(
                 "text-full-context",
                 "every encoder sees the whole utterance: what does streaming cost?",
@@ -252,6 +240,27 @@ impl Base {
             arm("best-mask-0", "text is shown whole", masked(0.0)),
             arm("best-mask-5", "5 % of the text is masked", masked(0.05)),
             arm("best-mask-30", "30 % of the text is masked", masked(0.3)),
+        ]
+    }
+
+    /// What the multilingual setting has anyway.
+    fn paired_only(&self) -> Vec<Arm<Config>> {
+        let paired_only = |config| Config {
+            text_batch: 0,
+            lambda_text: 0.0,
+            ..config
+        };
+        vec![
+            arm(
+                "text-paired",
+                "no unpaired text: transcripts alone are read and spoken",
+                paired_only(self.text()),
+            ),
+            arm(
+                "best-paired",
+                "the same with consistency, as in the paper's multilingual setting",
+                paired_only(self.best()),
+            ),
         ]
     }
 

@@ -76,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) unpaired_sentences: usize,
     /// Unpaired sentences per step; 0 injects none.
     pub(crate) text_batch: usize,
+    /// Languages share an epoch in proportion to their utterances to the power of 1 / this; without it as they are.
+    pub(crate) language_temperature: Option<f64>,
     /// How the text encoder is told what is said.
     pub(crate) input: TextInput,
     /// Text positions per label of the input; 1 does not upsample.
@@ -132,19 +134,30 @@ impl Config {
         };
         let smoke = setting.scale == Scale::Smoke;
         let model = Self::model(setting.scale);
+        // In several languages the paper has paired data only.
+        let several = setting.corpus == "mini-multilingual";
         Self {
-            paired: Paired::LowResource,
+            paired: if several { Paired::All } else { Paired::LowResource },
             paired_minutes: None,
             limit: if smoke { 16 } else { 0 },
-            unpaired_sentences: if smoke { 100 } else { 4840 },
-            text_batch: if smoke { 4 } else { 6 },
+            unpaired_sentences: match (several, smoke) {
+                (true, _) => 0,
+                (_, true) => 100,
+                (_, false) => 4840,
+            },
+            text_batch: match (several, smoke) {
+                (true, _) => 0,
+                (_, true) => 4,
+                (_, false) => 6,
+            },
+            language_temperature: several.then_some(2.0),
             input: TextInput::Phones,
             repeat: 1,
             mask: MaskConfig { rate: 0.15, span: 2 },
             streaming_share: 0.5,
             lambda_ctc: 0.5,
             lambda_transcript: 0.3,
-            lambda_text: 1.0,
+            lambda_text: if several { 0.0 } else { 1.0 },
             lambda_match: 1.0,
             match_warmup: 0.2,
             matching: Matching::EveryLabel,
@@ -280,6 +293,7 @@ impl Config {
             limit: self.limit,
             unpaired_sentences: self.unpaired_sentences,
             text_batch: self.text_batch,
+            language_temperature: self.language_temperature,
             input: self.input,
             mask: self.mask,
             mask_transcripts: true,
