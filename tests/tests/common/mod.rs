@@ -12,37 +12,39 @@ use std::time::{Duration, Instant};
 /// Hertz.
 const RATE: u32 = 16_000;
 
-/// The `astra` binary of the profile these tests were built with, built once.
+/// The `astra` binary of the profile these tests were built with.
 pub(crate) fn astra() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // <target>/<profile>/deps/<this test>
-        let this = std::env::current_exe().unwrap();
-        let profile = this.ancestors().nth(2).unwrap();
-        let mut build = Command::new(env!("CARGO"));
-        // The whole workspace, so that dependencies have the features they were built with for the tests.
+    BINARY.get_or_init(|| built("astra"))
+}
+
+/// The `best-alignment` binary of the profile these tests were built with.
+pub(crate) fn best_alignment() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| built("best-alignment"))
+}
+
+/// Builds a paper's binary.
+fn built(paper: &str) -> PathBuf {
+    // <target>/<profile>/deps/<this test>
+    let this = std::env::current_exe().unwrap();
+    let profile = this.ancestors().nth(2).unwrap();
+    let mut build = Command::new(env!("CARGO"));
+    // The whole workspace, so that dependencies have the features they were built with for the tests.
+    build
+        .args(["build", "--quiet", "--workspace", "--bin", paper, "--target-dir"])
+        .arg(profile.parent().unwrap());
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(
         build
-            .args([
-                "build",
-                "--quiet",
-                "--workspace",
-                "--bin",
-                "astra",
-                "--target-dir",
-            ])
-            .arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(
-            build
-                .current_dir(env!("CARGO_MANIFEST_DIR"))
-                .status()
-                .unwrap()
-                .success()
-        );
-        profile.join("astra")
-    })
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    profile.join(paper)
 }
 
 /// A folder that goes with the test, with a corpus in it.
@@ -158,10 +160,11 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }
 
+const WORDS: [&str; 8] = ["bad", "cab", "deaf", "egg", "fade", "gab", "ace", "bee"];
+
 /// Writes a corpus in the layout of the embedded one, in which every letter is a tone of its own.
 fn corpus(root: &Path) {
     fs::create_dir_all(root.join("audio")).unwrap();
-    const WORDS: [&str; 8] = ["bad", "cab", "deaf", "egg", "fade", "gab", "ace", "bee"];
     for (split, num, offset) in [
         ("train", 30, 0),
         ("dev", 4, 30),
@@ -195,7 +198,14 @@ fn corpus(root: &Path) {
     for language in ["en", "de", "es", "fr"] {
         fs::write(root.join(format!("text.{language}.tsv")), "0\tbad cab\n").unwrap();
     }
-    fs::write(root.join("lexicon.tsv"), "bad\tb ae d\n").unwrap();
+    let spelled = |word: &str| word.chars().map(String::from).collect::<Vec<_>>().join(" ");
+    // The last word is there for its letters: unpaired sentences are made of all of them.
+    let lexicon: String = WORDS
+        .iter()
+        .chain(&["abcdefghijklmnopqrstuvwxyz'"])
+        .map(|word| format!("{word}\t{}\n", spelled(word)))
+        .collect();
+    fs::write(root.join("lexicon.tsv"), lexicon).unwrap();
     fs::write(root.join("rare-words.txt"), "egg\n").unwrap();
 }
 
