@@ -235,6 +235,7 @@ impl Experiment for BestAlignment {
                 layers::figure(config, &model, &data, utterances, run)?;
             }
         }
+        layers::probe(config, &model, &data, config.trainer.steps, run)?;
         internal_lm(&model, &data, run)?;
         export::<Self>(run.dir(), &run.dir().join("export"), Weights::Best)
     }

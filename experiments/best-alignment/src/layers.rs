@@ -10,7 +10,7 @@ use sandhi_lab::Run;
 use sandhi_lab::report::{LayerPaths, Level, TimedWord};
 use sandhi_model::CascadeModel;
 use sandhi_nn::Mode;
-use sandhi_recipe::{Data, Utterance, gold_frames, length_batches, padded, representative};
+use sandhi_recipe::{Cloud, Data, Probe, Utterance, gold_frames, length_batches, padded, representative};
 
 use crate::config::Config;
 use crate::matching::{Cells, RANDOM_SEED, level_costs};
@@ -83,6 +83,59 @@ pub(crate) fn look(
         .map(|(name, value)| (name.as_str(), *value))
         .collect();
     Ok(run.log(step, "layers", &values)?)
+}
+
+/// Logs phase `probes`: in how many percent of the dev utterances a linear probe tells, from the mean of the speech at each level, who
+/// speaks (`voice/ℓ`) and in which language (`language/ℓ`). Fitted to the training speech; the encoders stay as they are.
+pub(crate) fn probe(
+    config: &Config,
+    model: &CascadeModel,
+    data: &Data,
+    step: u64,
+    run: &mut Run,
+) -> Result<()> {
+    let (fitted, judged) = (
+        means(config, model, &data.train)?,
+        means(config, model, &data.dev)?,
+    );
+    let mut values = vec![];
+    let asked: [(&str, fn(&Utterance) -> String); 2] = [
+        ("voice", |u| u.cut.speaker.clone()),
+        ("language", |u| u.cut.language.clone()),
+    ];
+    for (question, answer) in asked {
+        let answers = |utterances: &[Utterance]| -> Vec<String> { utterances.iter().map(answer).collect() };
+        for level in 0..=config.last_level() {
+            if let Some(probe) = Probe::fit(&fitted[level], &answers(&data.train)) {
+                let accuracy = probe.accuracy(&judged[level], &answers(&data.dev));
+                values.push((format!("{question}/{level}"), accuracy));
+            }
+        }
+    }
+    let values: Vec<(&str, f64)> = values
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value))
+        .collect();
+    Ok(run.log(step, "probes", &values)?)
+}
+
+/// The mean of each utterance's speech, by level and utterance.
+fn means(config: &Config, model: &CascadeModel, utterances: &[Utterance]) -> Result<Vec<Vec<Vec<f64>>>> {
+    let mut means = vec![vec![vec![]; utterances.len()]; config.last_level() + 1];
+    for batch in length_batches(config.budget.max_frames, utterances) {
+        let members: Vec<&Utterance> = batch.iter().map(|&i| &utterances[i]).collect();
+        let speech = model.encode_speech(&padded(&members)?, Mode::Eval)?.detach();
+        for (level, x) in model
+            .levels(&speech, config.last_level(), Mode::Eval)?
+            .iter()
+            .enumerate()
+        {
+            for (&i, mean) in batch.iter().zip(Cloud::default().add(&x.detach())?) {
+                means[level][i] = mean;
+            }
+        }
+    }
+    Ok(means)
 }
 
 /// Leaves for the report the costs of one utterance at every level, with the best alignment over them.

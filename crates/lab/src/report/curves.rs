@@ -17,7 +17,7 @@ pub(crate) const HEIGHT: f64 = 226.0;
 /// Values that say how the training went, not what was learned.
 const BOOKKEEPING: [&str; 4] = ["lr", "skipped", "epoch", "norm"];
 /// Times and memory, and what has a figure of its own.
-const ELSEWHERE: [&str; 2] = ["machine", layers::PHASE];
+const ELSEWHERE: [&str; 3] = ["machine", layers::PHASES[0], layers::PHASES[1]];
 
 /// One metric over the steps, a line per run.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::report::Report;
 use crate::report::axis::{Axis, tick_label};
 use crate::report::evidence::{ArmEvidence, Evidence, RunEvidence};
-use crate::report::html::emphasized;
+use crate::report::html::{emphasized, table};
 use crate::report::svg::{Anchor, Svg, escape};
 
 /// What the figure of levels shows, for readers who do not see it.
@@ -18,11 +18,11 @@ pub(crate) const CAPTION: &str = "How far a label is from its frame, in the mean
 pub(crate) const PATHS_CAPTION: &str = "near frames and labels bright, with the best alignment over them; time to the right, labels \
                                         upwards, ends of words dotted.";
 
-/// The phase whose values are named `<alignment>/<level>`: how far speech and text are apart at each level of an encoder, in the
-/// mean along an alignment.
-pub(crate) const PHASE: &str = "layers";
+/// Phases whose values are named `<what>/<level>`, levels of an encoder: how far speech and text are apart there, in the mean along an
+/// alignment; and what a probe can read there.
+pub(crate) const PHASES: [&str; 2] = ["layers", "probes"];
 
-/// Alignments in the order of their colours; others a run may log are no distances.
+/// Alignments with their colours: what the figure draws. The table has everything.
 const ALIGNMENTS: [(&str, usize); 4] = [("best", 0), ("framewise", 1), ("random", 8), ("gold", 2)];
 /// The one that is also drawn as it was earlier in the training.
 const OVER_TRAINING: &str = "best";
@@ -39,6 +39,8 @@ pub(crate) struct Panel {
     last: Vec<(&'static str, usize, Vec<f64>)>,
     /// The best alignment's at each earlier validation.
     earlier: Vec<Vec<f64>>,
+    /// Everything that is known at each level, by phase and name.
+    all: Vec<(String, Vec<f64>)>,
 }
 
 /// A panel for each arm that logged distances.
@@ -47,38 +49,54 @@ pub(crate) fn panels(evidence: &Evidence) -> Vec<Panel> {
 }
 
 fn panel(arm: &ArmEvidence) -> Option<Panel> {
-    let of = |alignment: &str, back: usize| mean_over_runs(&arm.done, alignment, back);
+    let of = |alignment: &str, back: usize| mean_over_runs(&arm.done, PHASES[0], alignment, back);
     let last: Vec<_> = ALIGNMENTS
         .iter()
         .filter_map(|&(name, colour)| Some((name, colour, of(name, 0)?)))
         .collect();
     let earlier = (1..).map_while(|back| of(OVER_TRAINING, back)).collect();
+    let all = PHASES.iter().flat_map(|phase| {
+        let names = names(&arm.done, phase).into_iter();
+        names.filter_map(|name| Some((name.clone(), mean_over_runs(&arm.done, phase, &name, 0)?)))
+    });
     (!last.is_empty()).then(|| Panel {
         arm: arm.name.clone(),
+        all: all.collect(),
         last,
         earlier,
     })
 }
 
+/// What any run has by level in a phase.
+fn names(runs: &[RunEvidence], phase: &str) -> BTreeSet<String> {
+    let logged = runs.iter().flat_map(|run| &run.metrics);
+    let values = logged
+        .filter(|metric| metric.phase == phase)
+        .flat_map(|metric| metric.values.keys());
+    values
+        .filter_map(|name| Some(name.split_once('/')?.0.to_owned()))
+        .collect()
+}
+
 /// At each level, `back` validations before the last; `None` where no run has it.
-fn mean_over_runs(runs: &[RunEvidence], alignment: &str, back: usize) -> Option<Vec<f64>> {
+fn mean_over_runs(runs: &[RunEvidence], phase: &str, name: &str, back: usize) -> Option<Vec<f64>> {
     let found: Vec<Vec<f64>> = runs
         .iter()
-        .filter_map(|run| levels(run, alignment, back))
+        .filter_map(|run| levels(run, phase, name, back))
         .collect();
     let levels = found.iter().map(Vec::len).min()?;
     let mean = |level| found.iter().map(|run| run[level]).sum::<f64>() / found.len() as f64;
     Some((0..levels).map(mean).collect())
 }
 
-fn levels(run: &RunEvidence, alignment: &str, back: usize) -> Option<Vec<f64>> {
-    let logged = run.metrics.iter().rev().filter(|metric| metric.phase == PHASE);
+fn levels(run: &RunEvidence, phase: &str, wanted: &str, back: usize) -> Option<Vec<f64>> {
+    let logged = run.metrics.iter().rev().filter(|metric| metric.phase == phase);
     let values = &logged.into_iter().nth(back)?.values;
     let by_level: BTreeMap<usize, f64> = values
         .iter()
         .filter_map(|(name, value)| {
             let (kind, level) = name.split_once('/')?;
-            Some((level.parse().ok().filter(|_| kind == alignment)?, (*value)?))
+            Some((level.parse().ok().filter(|_| kind == wanted)?, (*value)?))
         })
         .collect();
     (!by_level.is_empty()).then(|| by_level.into_values().collect())
@@ -158,29 +176,47 @@ pub(crate) fn sheet(panels: &[Panel]) -> Option<(Svg, f64, f64)> {
     Some((svg, columns as f64 * WIDTH, rows as f64 * HEIGHT))
 }
 
-/// The numbers behind the figure, a row for each arm and alignment; empty if there are none.
+/// The numbers behind the figure and what else is known by level, a row for each arm and quantity; empty if there are none.
 pub(crate) fn markdown(panels: &[Panel]) -> String {
-    let Some(levels) = panels
-        .iter()
-        .flat_map(|panel| panel.last.iter().map(|(_, _, values)| values.len()))
-        .max()
-    else {
+    let (heads, rows) = table_of(panels);
+    if rows.is_empty() {
         return String::new();
-    };
-    let heads: Vec<String> = (0..levels).map(|level| format!(" level {level} |")).collect();
+    }
     let mut text = format!(
-        "| arm | alignment |{}\n|---|---|{}\n",
-        heads.concat(),
-        "---:|".repeat(levels)
+        "| {} |\n|---|---|{}\n",
+        heads.join(" | "),
+        "---:|".repeat(heads.len() - 2)
     );
-    for panel in panels {
-        for (name, _, values) in &panel.last {
-            let cells: Vec<String> = values.iter().map(|value| format!(" {value:.3} |")).collect();
-            text.push_str(&format!("| `{}` | {name} |{}\n", panel.arm, cells.concat()));
-        }
+    for row in rows {
+        text.push_str(&format!("| `{}` | {} |\n", row[0], row[1..].join(" | ")));
     }
     text.push('\n');
     text
+}
+
+/// Heads and rows of the table: arm, quantity, a value for each level.
+fn table_of(panels: &[Panel]) -> (Vec<String>, Vec<Vec<String>>) {
+    let each = || {
+        panels
+            .iter()
+            .flat_map(|panel| panel.all.iter().map(move |row| (panel, row)))
+    };
+    let levels = each().map(|(_, (_, values))| values.len()).max().unwrap_or(0);
+    let mut heads = vec!["arm".to_owned(), "at each level".to_owned()];
+    heads.extend((0..levels).map(|level| format!("level {level}")));
+    let rows = each().map(|(panel, (name, values))| {
+        let digits = if values.iter().any(|value| value.abs() >= 10.0) {
+            1
+        } else {
+            3
+        };
+        let mut row = vec![panel.arm.clone(), name.replace('_', " ")];
+        row.extend(values.iter().map(|value| format!("{value:.digits$}")));
+        row.resize(heads.len(), "–".to_owned());
+        row
+    });
+    let rows = rows.collect();
+    (heads, rows)
 }
 
 /// Both figures for the page; empty if there are none.
@@ -197,6 +233,20 @@ pub(crate) fn html(report: &Report) -> String {
     if let Some((svg, width, height, said)) = &report.paths {
         let caption = format!("<q>{}</q>: {}", escape(said), emphasized(PATHS_CAPTION));
         figure(svg.inline(*width, *height, PATHS_LABEL), caption);
+    }
+    let (heads, rows) = table_of(&report.layers);
+    if !rows.is_empty() {
+        let cells = |tag: &str, row: &[String]| -> String {
+            row.iter()
+                .map(|cell| format!("<{tag}>{}</{tag}>", escape(cell)))
+                .collect()
+        };
+        let head = format!("<tr>{}</tr>", cells("th", &heads));
+        let rows: String = rows
+            .iter()
+            .map(|row| format!("<tr>{}</tr>\n", cells("td", row)))
+            .collect();
+        text.push_str(&table(&head, &rows));
     }
     text
 }

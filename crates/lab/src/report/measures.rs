@@ -9,7 +9,7 @@ use crate::report::layers;
 use crate::report::svg::escape;
 
 /// Phases that are not validations, the losses, times and memory; and what has a table of its own.
-const NOT_HERE: [&str; 3] = ["train", "machine", layers::PHASE];
+const NOT_HERE: [&str; 4] = ["train", "machine", layers::PHASES[0], layers::PHASES[1]];
 
 const CAPTION: &str = "The last validation of each run, in the mean over seeds; runs are judged by the best validation, which may be \
                        an earlier one.";
