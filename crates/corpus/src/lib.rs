@@ -20,7 +20,7 @@ pub use batch::{BatchBudget, Size, batches};
 pub use corpus::Corpus;
 pub use cut::{Cut, Interval, Synthesis};
 pub use error::{Error, Result};
-pub use grammar::{Parallel, Words, rare_words, sentence, unpaired_text};
+pub use grammar::{Parallel, Words, food_words, rare_words, sentence, unpaired_text};
 pub use manifest::Manifest;
 pub use mini_text::{MiniSizes, MiniText, mini_text};
 pub use random::rng;

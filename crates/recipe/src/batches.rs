@@ -226,46 +226,12 @@ impl Batches {
 
 #[cfg(test)]
 mod tests {
-    use sandhi_audio::{FbankConfig, SpecAugmentConfig};
     use sandhi_lab::{Run, Scale, Setting};
     use sandhi_train::prefetch;
 
     use super::*;
-    use crate::options::{Budget, Normalization, Paired, TextInput};
 
     const STEPS: u64 = 12;
-
-    fn options() -> DataOptions {
-        DataOptions {
-            paired: Paired::LowResource,
-            paired_minutes: None,
-            limit: 24,
-            unpaired_sentences: 200,
-            text_batch: 4,
-            language_temperature: None,
-            input: TextInput::Phones,
-            mask: sandhi_text::MaskConfig { rate: 0.15, span: 2 },
-            mask_transcripts: true,
-            speeds: vec![0.9, 1.0, 1.1],
-            fbank: FbankConfig::kaldi(),
-            normalization: Normalization::Corpus,
-            augment: SpecAugmentConfig {
-                time_masks: 2,
-                max_time: 25,
-                max_time_fraction: 0.1,
-                freq_masks: 2,
-                max_freq: 15,
-            },
-            budget: Budget {
-                max_frames: 9_600,
-                max_cells: 120_000,
-                max_utterances: 8,
-            },
-            accumulate: 1,
-            ctc: true,
-            all_speech: false,
-        }
-    }
 
     fn load(threads: usize) -> Arc<Data> {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -275,7 +241,7 @@ mod tests {
         let setting = Setting::embedded(Scale::Smoke);
         let dir = tempfile::tempdir().unwrap();
         let mut run = Run::at(dir.path(), 1).unwrap();
-        let data = pool.install(|| Data::load(&options(), &setting, &mut run));
+        let data = pool.install(|| Data::load(&DataOptions::for_tests(), &setting, &mut run));
         Arc::new(data.unwrap())
     }
 
@@ -299,14 +265,14 @@ mod tests {
 
     #[test]
     fn batches_have_the_same_bits_for_any_number_of_workers_and_threads() {
-        let mut one = Batches::new(load(1), options(), 5);
+        let mut one = Batches::new(load(1), DataOptions::for_tests(), 5);
         let expected: Vec<Vec<u64>> = (1..=STEPS).map(|step| words(&one.batch(step).unwrap())).collect();
         assert!(expected.windows(2).all(|pair| pair[0] != pair[1]));
 
         // Features computed by other threads; two workers that take turns, and run ahead.
         let data = load(3);
         let mut workers = [0, 1].map(|_| {
-            let mut source = Batches::new(data.clone(), options(), 5);
+            let mut source = Batches::new(data.clone(), DataOptions::for_tests(), 5);
             prefetch(3, move |step| source.batch(step), 1)
         });
         // Backwards too: nothing may depend on what was asked for before.
@@ -314,7 +280,7 @@ mod tests {
             let batch = workers[step as usize % 2].get(step).unwrap();
             assert!(words(&batch) == expected[step as usize - 1], "step {step}");
         }
-        let mut other = Batches::new(data, options(), 6);
+        let mut other = Batches::new(data, DataOptions::for_tests(), 6);
         assert!(words(&other.batch(1).unwrap()) != expected[0]);
     }
 }

@@ -1,5 +1,6 @@
 //! From a corpus on disk to features and labels in memory.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +13,8 @@ use sandhi_text::{Graphemes, Lexicon, NormalizeConfig, Phonemes, PronouncerConfi
 
 use crate::batches::Sentence;
 use crate::corpora::{corpus, paired, unpaired};
-use crate::options::{DataOptions, Normalization, TextInput};
+use crate::options::{DataOptions, Normalization, TextInput, Unseen};
+use crate::unseen::keep_apart;
 use crate::utterance::Utterance;
 
 /// The decoder's front end, in a run as in an export.
@@ -107,7 +109,15 @@ impl Frontends {
 
     fn new(options: &DataOptions, corpus: &Corpus, sentences: &[String]) -> Result<Self> {
         let normalize = NormalizeConfig::default();
-        let texts = corpus.train.iter().map(|cut| &cut.text).chain(sentences);
+        // What is not heard in training is still to be written with its own letters.
+        let unheard = corpus.tests.iter().flat_map(|(_, cuts)| cuts);
+        let unheard = unheard.filter(|_| options.unseen == Unseen::French);
+        let texts = corpus
+            .train
+            .iter()
+            .chain(unheard)
+            .map(|cut| &cut.text)
+            .chain(sentences);
         let texts = texts.map(|text| sandhi_text::normalize(text, &normalize));
         let graphemes = Graphemes::train(texts, Unknown::Error)?;
         let own_input = match options.input {
@@ -164,7 +174,7 @@ impl Data {
     ///
     /// If the corpus is not there or does not hold what the options ask for; an utterance that cannot be used is named.
     pub fn load(options: &DataOptions, setting: &Setting, run: &mut Run) -> Result<Self> {
-        let corpus = corpus(setting)?;
+        let corpus = keep_apart(corpus(setting)?, options.unseen)?;
         let most = match options.limit {
             0 => usize::MAX,
             limit => limit,
@@ -248,6 +258,32 @@ impl Data {
         })
     }
 
+    /// Adds training speech that was heard by a machine, by utterance: what it heard takes the place of a transcript. Returns how many
+    /// were added; nothing heard, or more labels than CTC can place, adds nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a text has a character that the front ends do not know.
+    pub fn add_heard(&mut self, heard: &BTreeMap<String, String>) -> Result<usize> {
+        let known: HashSet<String> = self.train.iter().map(|u| u.cut.id.clone()).collect();
+        let before = self.train.len();
+        for utterance in self.speech.iter().filter(|u| !known.contains(&u.cut.id)) {
+            let Some(text) = heard.get(&utterance.cut.id).filter(|text| !text.is_empty()) else {
+                continue;
+            };
+            let added = Utterance {
+                text: text.clone(),
+                labels: self.frontends.labels.encode(text)?,
+                input: self.frontends.encode_input(text, None)?,
+                ..utterance.clone()
+            };
+            if added.check_ctc(&[1.0]).is_ok() {
+                self.train.push(added);
+            }
+        }
+        Ok(self.train.len() - before)
+    }
+
     fn describe(&self, run: &mut Run) -> Result<()> {
         let seconds: f64 = self.train.iter().map(|u| u.cut.duration).sum();
         run.set("train_utterances", self.train.len())?;
@@ -276,5 +312,48 @@ impl Data {
             )
         });
         format!("{hash:016x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandhi_lab::Scale;
+
+    use super::*;
+
+    #[test]
+    fn speech_that_was_heard_joins_the_paired() {
+        let options = DataOptions {
+            all_speech: true,
+            limit: 0,
+            paired_minutes: Some(1.0),
+            ..DataOptions::for_tests()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = Run::at(dir.path(), 1).unwrap();
+        let mut data = Data::load(&options, &Setting::embedded(Scale::Smoke), &mut run).unwrap();
+        let (before, paired) = (data.train.len(), data.train[0].cut.id.clone());
+        let others: Vec<&Utterance> = data.speech.iter().filter(|u| !u.cut.low_resource).collect();
+        let id = |i: usize| others[i].cut.id.clone();
+        let heard = [
+            (paired, "paired already".to_owned()),
+            (id(0), "her son cooks".to_owned()),
+            (id(1), String::new()),
+            (id(2), "more than it has frames ".repeat(40).trim().to_owned()),
+            ("nobody".to_owned(), "said this".to_owned()),
+        ];
+        let taken = id(0);
+        assert_eq!(data.add_heard(&heard.into()).unwrap(), 1);
+        assert_eq!(data.train.len(), before + 1);
+        let added = &data.train[before];
+        assert_eq!(
+            (added.cut.id.as_str(), added.text.as_str()),
+            (taken.as_str(), "her son cooks")
+        );
+        assert_eq!(
+            data.frontends.labels.decode(&added.labels).unwrap(),
+            "her son cooks"
+        );
+        assert_eq!(added.features.len(), 1);
     }
 }

@@ -105,7 +105,11 @@ pub fn padded(utterances: &[&Utterance]) -> Result<Padded> {
 }
 
 /// The best hypotheses for utterances.
-fn decode(
+///
+/// # Errors
+///
+/// Those of `recognise`, with the utterances they are about.
+pub fn decode(
     utterances: &[Utterance],
     decoding: &Decoding,
     recognise: &dyn Fn(&Padded) -> Result<Vec<Hypothesis>>,

@@ -26,6 +26,19 @@ pub struct Budget {
     pub max_utterances: usize,
 }
 
+/// What paired speech and dev do not have, and a test does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unseen {
+    /// Nothing but what the corpus itself keeps apart.
+    #[default]
+    Nothing,
+    /// Sentences about food; `test-food` has those of the training speech that stays unpaired. For the embedded corpus.
+    Food,
+    /// French; `test-fr` has it. For the multilingual corpus.
+    French,
+}
+
 /// How the text encoder is told what is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -54,6 +67,8 @@ pub struct DataOptions {
     pub paired: Paired,
     /// Of these only the first that fill so many minutes, those of the low-resource subset before all others.
     pub paired_minutes: Option<f64>,
+    /// What they and dev do not have.
+    pub unseen: Unseen,
     /// At most this many utterances of each split; 0 means all.
     pub limit: usize,
     /// At most this many unpaired sentences: of the corpus' grammar, or the transcripts left unpaired where it has none.
@@ -84,4 +99,41 @@ pub struct DataOptions {
     pub ctc: bool,
     /// Whether all training speech is wanted, transcripts or not.
     pub all_speech: bool,
+}
+
+#[cfg(test)]
+impl DataOptions {
+    /// A little of everything.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            paired: Paired::LowResource,
+            paired_minutes: None,
+            unseen: Unseen::Nothing,
+            limit: 24,
+            unpaired_sentences: 200,
+            text_batch: 4,
+            language_temperature: None,
+            input: TextInput::Phones,
+            mask: MaskConfig { rate: 0.15, span: 2 },
+            mask_transcripts: true,
+            speeds: vec![0.9, 1.0, 1.1],
+            fbank: FbankConfig::kaldi(),
+            normalization: Normalization::Corpus,
+            augment: SpecAugmentConfig {
+                time_masks: 2,
+                max_time: 25,
+                max_time_fraction: 0.1,
+                freq_masks: 2,
+                max_freq: 15,
+            },
+            budget: Budget {
+                max_frames: 9_600,
+                max_cells: 120_000,
+                max_utterances: 8,
+            },
+            accumulate: 1,
+            ctc: true,
+            all_speech: false,
+        }
+    }
 }

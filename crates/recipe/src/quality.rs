@@ -1,5 +1,7 @@
 //! What error rates do not show: whether the alignment is right, whether the two sides meet, whether they collapse.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use sandhi_audio::FbankConfig;
 use sandhi_core::{ArcScores, Padded};
@@ -18,11 +20,11 @@ pub struct Seen {
     pub speech: Padded,
     /// Text before it meets speech, `[B, U, D]`, if the network reads text.
     pub text: Option<Padded>,
-    /// The lattice of speech and transcript.
-    pub arcs: ArcScores,
+    /// Lattices of speech and transcript, each with the phase its emission times are logged in.
+    pub arcs: Vec<(&'static str, ArcScores)>,
 }
 
-/// Looks at the encoders and at the alignment, and logs what it sees: phases `alignment` and `encoders`.
+/// Looks at the encoders and at alignments, and logs what it sees: phase `encoders`, and those of the lattices.
 ///
 /// # Errors
 ///
@@ -35,20 +37,26 @@ pub fn look(
     step: u64,
     run: &mut Run,
 ) -> Result<()> {
-    let (mut timing, mut speech, mut text) = (Timing::default(), Cloud::default(), Cloud::default());
+    let mut timings: BTreeMap<&str, Timing> = BTreeMap::new();
+    let (mut speech, mut text) = (Cloud::default(), Cloud::default());
     let (mut speech_means, mut text_means) = (vec![], vec![]);
     for batch in length_batches(max_frames, utterances) {
         let members: Vec<&Utterance> = batch.iter().map(|&i| &utterances[i]).collect();
         let seen = see(&padded(&members)?, &members)?;
-        timing.add(&members, &seen.arcs, fbank, frontend)?;
+        for (phase, arcs) in &seen.arcs {
+            let timing = timings.entry(phase).or_default();
+            timing.add(&members, arcs, fbank, frontend)?;
+        }
         speech_means.extend(speech.add(&seen.speech)?);
         if let Some(embeddings) = &seen.text {
             text_means.extend(text.add(embeddings)?);
         }
     }
-    let values = timing.values();
-    if !values.is_empty() {
-        run.log(step, "alignment", &values)?;
+    for (phase, timing) in timings {
+        let values = timing.values();
+        if !values.is_empty() {
+            run.log(step, phase, &values)?;
+        }
     }
     let mut values = vec![
         ("speech_variance", speech.variance()),

@@ -10,7 +10,7 @@ use sandhi_core::Distance;
 use sandhi_lab::{Scale, Setting};
 use sandhi_model::JointConfig;
 use sandhi_nn::AttentionContext;
-use sandhi_recipe::{Budget, DataOptions, Decoding, Normalization, Paired, Sizes, TextInput};
+use sandhi_recipe::{Budget, DataOptions, Decoding, Normalization, Paired, Sizes, TextInput, Unseen};
 use sandhi_text::MaskConfig;
 use sandhi_train::{AdamWConfig, Schedule, TrainerConfig};
 use sandhi_transducer::Normalize;
@@ -356,6 +356,7 @@ impl Config {
         DataOptions {
             paired: self.paired,
             paired_minutes: self.paired_minutes,
+            unseen: Unseen::Nothing,
             limit: self.limit,
             unpaired_sentences: self.unpaired_sentences,
             text_batch: self.text_batch,

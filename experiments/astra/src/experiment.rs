@@ -245,7 +245,11 @@ fn see(config: &Config, network: &Network, features: &Padded, utterances: &[&Utt
         true => Some(network.upsampler.paired(model, &labels, &arcs, Mode::Eval)?.text),
         false => None,
     };
-    Ok(Seen { speech, text, arcs })
+    Ok(Seen {
+        speech,
+        text,
+        arcs: vec![("alignment", arcs)],
+    })
 }
 
 impl Recipe for Astra {

@@ -88,5 +88,25 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
             &["text-paired", "best-paired"],
         ));
     }
+    match setting.corpus.as_str() {
+        "mini" => groups.push(group(
+            "unseen-domain",
+            "does consistency carry over to what no paired speech is about? (open question 2)",
+            &["text-unseen", "best-unseen", "speech-unseen"],
+        )),
+        "mini-multilingual" => groups.push(group(
+            "unseen-language",
+            "does it carry over to a language that nobody speaks in training? (open question 2)",
+            &["text-unseen", "best-unseen"],
+        )),
+        _ => {}
+    }
+    if setting.corpus != "mini-multilingual" {
+        groups.push(group(
+            "self-training",
+            "does it add to self-training? (open question 3)",
+            &["text-self-trained", "best-self-trained", "text", "best"],
+        ));
+    }
     groups
 }

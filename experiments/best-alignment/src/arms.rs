@@ -3,7 +3,7 @@
 use sandhi_audio::SpecAugmentConfig;
 use sandhi_lab::{Arm, Setting};
 use sandhi_nn::AttentionContext;
-use sandhi_recipe::TextInput;
+use sandhi_recipe::{TextInput, Unseen};
 use sandhi_text::MaskConfig;
 
 use crate::config::{Config, Matching, Metric};
@@ -20,6 +20,8 @@ pub(crate) fn arms(setting: &Setting) -> Vec<Arm<Config>> {
     arms.extend(base.levels());
     arms.extend(base.parts());
     arms.extend(base.weights());
+    arms.extend(base.unseen(setting));
+    arms.extend(base.self_training(setting));
     arms
 }
 
@@ -293,5 +295,71 @@ impl Base {
                 transcripts(1.0),
             ),
         ]
+    }
+
+    /// What neither paired speech nor dev has.
+    fn unseen(&self, setting: &Setting) -> Vec<Arm<Config>> {
+        let without = |unseen, config| Config { unseen, ..config };
+        match setting.corpus.as_str() {
+            "mini" => {
+                let food = |config| without(Unseen::Food, config);
+                vec![
+                    arm(
+                        "speech-unseen",
+                        "nobody speaks of food in training, and there is no text",
+                        food(self.speech()),
+                    ),
+                    arm(
+                        "text-unseen",
+                        "nobody speaks of food in training, but text does",
+                        food(self.text()),
+                    ),
+                    arm(
+                        "best-unseen",
+                        "the same with consistency: does it carry over?",
+                        food(self.best()),
+                    ),
+                ]
+            }
+            "mini-multilingual" => {
+                let french = |config| without(Unseen::French, config);
+                vec![
+                    arm(
+                        "text-unseen",
+                        "no French in training: what is heard of it?",
+                        french(self.text()),
+                    ),
+                    arm(
+                        "best-unseen",
+                        "the same with consistency: does it carry over?",
+                        french(self.best()),
+                    ),
+                ]
+            }
+            _ => vec![],
+        }
+    }
+
+    /// Where there is training speech that is not paired.
+    fn self_training(&self, setting: &Setting) -> Vec<Arm<Config>> {
+        let taught = |config| Config {
+            self_training: true,
+            ..config
+        };
+        match setting.corpus.as_str() {
+            "mini-multilingual" => vec![],
+            _ => vec![
+                arm(
+                    "text-self-trained",
+                    "speech without transcripts, as the same arm hears it: does consistency still add to that?",
+                    taught(self.text()),
+                ),
+                arm(
+                    "best-self-trained",
+                    "and with consistency, teacher and student",
+                    taught(self.best()),
+                ),
+            ],
+        }
     }
 }

@@ -9,7 +9,7 @@ use sandhi_core::Distance;
 use sandhi_lab::{Scale, Setting};
 use sandhi_model::CascadeConfig;
 use sandhi_nn::AttentionContext;
-use sandhi_recipe::{Budget, DataOptions, Decoding, Normalization, Paired, Sizes, TextInput};
+use sandhi_recipe::{Budget, DataOptions, Decoding, Normalization, Paired, Sizes, TextInput, Unseen};
 use sandhi_text::MaskConfig;
 use sandhi_train::{AdamWConfig, Schedule, TrainerConfig};
 use sandhi_transducer::Normalize;
@@ -70,6 +70,10 @@ pub(crate) struct Config {
     pub(crate) paired: Paired,
     /// Of these only the first that fill so many minutes.
     pub(crate) paired_minutes: Option<f64>,
+    /// What they and dev do not have.
+    pub(crate) unseen: Unseen,
+    /// Whether speech without transcripts is heard by a teacher first, trained likewise, and what it heard trained on.
+    pub(crate) self_training: bool,
     /// At most this many utterances of each split; 0 means all.
     pub(crate) limit: usize,
     /// At most this many unpaired sentences.
@@ -139,6 +143,8 @@ impl Config {
         Self {
             paired: if several { Paired::All } else { Paired::LowResource },
             paired_minutes: None,
+            unseen: Unseen::Nothing,
+            self_training: false,
             limit: if smoke { 16 } else { 0 },
             unpaired_sentences: match (several, smoke) {
                 (true, _) => 0,
@@ -290,6 +296,7 @@ impl Config {
         DataOptions {
             paired: self.paired,
             paired_minutes: self.paired_minutes,
+            unseen: self.unseen,
             limit: self.limit,
             unpaired_sentences: self.unpaired_sentences,
             text_batch: self.text_batch,
@@ -304,7 +311,7 @@ impl Config {
             budget: self.budget,
             accumulate: self.trainer.accumulate,
             ctc: self.lambda_ctc > 0.0,
-            all_speech: false,
+            all_speech: self.self_training,
         }
     }
 
@@ -345,6 +352,7 @@ impl Config {
         let step = 0.1 + 0.005 * self.text_batch as f64 + transcripts + matched;
         match scale {
             Scale::Smoke => Some(4.0),
+            Scale::Mini if self.self_training => Some(2.0 * self.trainer.steps as f64 * step),
             Scale::Mini => Some(self.trainer.steps as f64 * step),
             // Nobody has waited for it.
             Scale::Paper => None,

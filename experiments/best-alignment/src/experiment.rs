@@ -1,5 +1,6 @@
 //! The experiment: reference, arms, claims, run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -20,6 +21,7 @@ use crate::config::{Config, Matching};
 use crate::layers::{self, gold_cells};
 use crate::matching::Cells;
 use crate::objective::{TERMS, lattice, objective, shown};
+use crate::teacher;
 
 /// The paper.
 pub(crate) struct BestAlignment;
@@ -173,45 +175,23 @@ impl Experiment for BestAlignment {
 
     fn run(config: &Config, setting: &Setting, run: &mut Run) -> Result<()> {
         config.check()?;
-        let data = Arc::new(Data::load(&config.data(), setting, run)?);
-        let params = Params::seeded(run.seed(), DType::F32, &Device::Cpu);
-        let model = Self::network(config, &data.frontends, &params)?;
-        run.set("parameters", params.num_values())?;
+        let heard = match config.self_training {
+            true => teacher::heard(config, setting, run)?,
+            false => BTreeMap::new(),
+        };
+        let mut data = Data::load(&config.data(), setting, run)?;
+        if config.self_training {
+            let added = data.add_heard(&heard)?;
+            run.set("heard_utterances", added)?;
+        }
+        let data = Arc::new(data);
+        let model = learn(config, &data, run)?;
+
         let (decoding, frontend) = (config.decoding(), &data.frontends.labels);
         let full = |features: &Padded| Self::recognise(&model, features, &decoding);
         let full: &dyn Fn(&Padded) -> Result<Vec<Hypothesis>> = &full;
         let streaming = |features: &Padded| streaming(&model, features, &decoding);
         let streaming: &dyn Fn(&Padded) -> Result<Vec<Hypothesis>> = &streaming;
-        train(
-            run,
-            &config.trainer,
-            (&params, &config.sizes(params.num_values())),
-            Batches::new(data.clone(), config.data(), run.seed()),
-            TERMS,
-            |batch, mode, step| {
-                let gold = gold_of(config, &data, batch);
-                objective(config, &model, batch, gold.as_ref(), mode, step)
-            },
-            |step, run| -> Result<f64> {
-                let rate = dev_error_rate(&data.dev, frontend, &decoding, full)?;
-                let first_pass = dev_error_rate(&data.dev, frontend, &decoding, streaming)?;
-                run.log(step, "dev", &[("wer", rate), ("streaming_wer", first_pass)])?;
-                let see =
-                    |features: &Padded, utterances: &[&Utterance]| see(config, &model, features, utterances);
-                look(
-                    &data.dev,
-                    (&config.fbank, frontend),
-                    config.budget.max_frames,
-                    see,
-                    step,
-                    run,
-                )?;
-                if config.uses_text() {
-                    layers::look(config, &model, &data, step, run)?;
-                }
-                Ok(rate)
-            },
-        )?;
         for (name, utterances) in &data.tests {
             test((name, utterances), frontend, &decoding, full, run)?;
         }
@@ -239,6 +219,41 @@ impl Experiment for BestAlignment {
         internal_lm(&model, &data, run)?;
         export::<Self>(run.dir(), &run.dir().join("export"), Weights::Best)
     }
+}
+
+/// Trains a model on the data to the end, from where the run is; returns it with its best weights.
+pub(crate) fn learn(config: &Config, data: &Arc<Data>, run: &mut Run) -> Result<CascadeModel> {
+    let params = Params::seeded(run.seed(), DType::F32, &Device::Cpu);
+    let model = BestAlignment::network(config, &data.frontends, &params)?;
+    run.set("parameters", params.num_values())?;
+    let (decoding, frontend) = (config.decoding(), &data.frontends.labels);
+    train(
+        run,
+        &config.trainer,
+        (&params, &config.sizes(params.num_values())),
+        Batches::new(data.clone(), config.data(), run.seed()),
+        TERMS,
+        |batch, mode, step| {
+            let gold = gold_of(config, data, batch);
+            objective(config, &model, batch, gold.as_ref(), mode, step)
+        },
+        |step, run| -> Result<f64> {
+            let full = |features: &Padded| BestAlignment::recognise(&model, features, &decoding);
+            let rate = dev_error_rate(&data.dev, frontend, &decoding, &full)?;
+            let first = |features: &Padded| streaming(&model, features, &decoding);
+            let first_pass = dev_error_rate(&data.dev, frontend, &decoding, &first)?;
+            run.log(step, "dev", &[("wer", rate), ("streaming_wer", first_pass)])?;
+            let see =
+                |features: &Padded, utterances: &[&Utterance]| see(config, &model, features, utterances);
+            let fbank = (&config.fbank, frontend);
+            look(&data.dev, fbank, config.budget.max_frames, see, step, run)?;
+            if config.uses_text() {
+                layers::look(config, &model, data, step, run)?;
+            }
+            Ok(rate)
+        },
+    )?;
+    Ok(model)
 }
 
 /// One claim for each language: what the paper holds of eleven together.
@@ -300,12 +315,9 @@ fn see(config: &Config, model: &CascadeModel, features: &Padded, utterances: &[&
     let labels = utterances.iter().map(|u| u.labels.clone()).collect();
     let labels = Labels::new(labels, model.full_decoder().blank())?;
     let levels = speech_levels(model, features)?;
-    let arcs = lattice(
-        model.full_decoder(),
-        &levels[config.last_level()].detach(),
-        &labels,
-        Mode::Eval,
-    )?;
+    let arcs = |decoder, level: usize| -> Result<_> {
+        Ok(lattice(decoder, &levels[level].detach(), &labels, Mode::Eval)?.detach())
+    };
     let text = match config.uses_text() {
         true => {
             let inputs = utterances.iter().map(|u| u.input.clone()).collect();
@@ -317,7 +329,13 @@ fn see(config: &Config, model: &CascadeModel, features: &Padded, utterances: &[&
     Ok(Seen {
         speech: levels[0].detach(),
         text,
-        arcs: arcs.detach(),
+        arcs: vec![
+            ("alignment", arcs(model.full_decoder(), config.last_level())?),
+            (
+                "alignment-streaming",
+                arcs(model.streaming_decoder(), model.streaming_level())?,
+            ),
+        ],
     })
 }
 

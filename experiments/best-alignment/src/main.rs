@@ -11,6 +11,7 @@ mod layers;
 mod matching;
 mod objective;
 mod stream;
+mod teacher;
 
 use crate::experiment::BestAlignment;
 

@@ -4,7 +4,7 @@ use sandhi_core::{ArcScores, Labels, Ledger, Padded, Result};
 use sandhi_model::{CascadeModel, Decoder};
 use sandhi_nn::Mode;
 use sandhi_recipe::{Batch, Terms};
-use sandhi_text::upsample;
+use sandhi_text::repeat;
 use sandhi_transducer::{CtcScores, transducer_loss};
 
 use crate::config::{Config, NORMALIZE};
@@ -30,8 +30,8 @@ pub(crate) fn lattice(decoder: &Decoder, encoded: &Padded, labels: &Labels, mode
 
 /// What the text encoder is shown, at the rate the arm wants.
 pub(crate) fn shown(config: &Config, labels: &Labels) -> Result<Labels> {
-    let repeat = |row: &Vec<u32>| upsample(row, &vec![config.repeat; row.len()]);
-    Labels::new(labels.rows().iter().map(repeat).collect(), labels.blank())
+    let rows = labels.rows().iter().map(|row| repeat(row, config.repeat));
+    Labels::new(rows.collect(), labels.blank())
 }
 
 /// L = L_hat(speech) + λ_ctc L_ctc(speech) + λ_transcript L_hat(text of the transcripts) + λ_text L_hat(unpaired text)

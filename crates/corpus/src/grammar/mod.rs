@@ -6,6 +6,7 @@
 
 mod clauses;
 mod compose;
+mod domain;
 mod english;
 mod french;
 mod german;
@@ -17,6 +18,8 @@ mod spanish;
 mod syntax;
 
 use std::collections::{BTreeSet, HashSet};
+
+pub use domain::food_words;
 
 use rand::Rng;
 
