@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) arms: Vec<ArmEvidence>,
-    /// The splits any run was scored on, test splits first.
+    /// The splits that runs of main arms were scored on, test splits first.
     pub(crate) splits: Vec<String>,
 }
 
@@ -71,8 +71,9 @@ impl Evidence {
         for place in 0..arms.len() {
             arms[place].main = plan.arms[place].default || !compared(plan, &arms, &arms[place].name);
         }
-        let mut splits: Vec<String> = arms
-            .iter()
+        // A test that only arms of an ablation have is shown there, where the ablation names it.
+        let main = arms.iter().filter(|arm| arm.main);
+        let mut splits: Vec<String> = main
             .flat_map(|arm| &arm.done)
             .flat_map(|run| run.utterances.keys().cloned())
             .collect();

@@ -126,6 +126,8 @@ fn draw(svg: &mut Svg, name: &str, paths: &LayerPaths, level: &Level, (left, top
     }
     let middle = |&(t, u): &(usize, usize)| (x.at(t as f64 + 0.5), y.at(u as f64 + 0.5));
     let points: Vec<(f64, f64)> = level.path.iter().map(middle).collect();
+    // Light on dark and dark on light alike.
+    svg.polyline(&points, "path under");
     svg.polyline(&points, "path");
     Ok(())
 }
