@@ -99,11 +99,11 @@ pub(crate) fn probe(
         means(config, model, &data.dev)?,
     );
     let mut values = vec![];
-    let asked: [(&str, fn(&Utterance) -> String); 2] = [
-        ("voice", |u| u.cut.speaker.clone()),
-        ("language", |u| u.cut.language.clone()),
-    ];
-    for (question, answer) in asked {
+    for question in ["voice", "language"] {
+        let answer = |u: &Utterance| match question {
+            "voice" => u.cut.speaker.clone(),
+            _ => u.cut.language.clone(),
+        };
         let answers = |utterances: &[Utterance]| -> Vec<String> { utterances.iter().map(answer).collect() };
         for level in 0..=config.last_level() {
             if let Some(probe) = Probe::fit(&fitted[level], &answers(&data.train)) {
