@@ -38,14 +38,24 @@ impl Grid<'_> {
     ///
     /// Rows are converted one by one, so that a recursion is compiled once and the conversion is vectorised.
     pub(crate) fn row(&self, t: usize, into: &mut [f64]) {
-        let row = t * self.columns..t * self.columns + self.labels;
+        self.part(t, 0..self.labels, into.iter_mut());
+    }
+
+    /// Copies what some labels cost at frame `t`.
+    #[inline(always)]
+    pub(crate) fn part<'i>(&self, t: usize, labels: Range<usize>, into: impl Iterator<Item = &'i mut f64>) {
+        let part = t * self.columns + labels.start..t * self.columns + labels.end;
         match self.cells {
             Cells::Single(cells) => {
-                for (into, &cost) in into.iter_mut().zip(&cells[row]) {
+                for (into, &cost) in into.zip(&cells[part]) {
                     *into = f64::from(cost);
                 }
             }
-            Cells::Double(cells) => into.copy_from_slice(&cells[row]),
+            Cells::Double(cells) => {
+                for (into, &cost) in into.zip(&cells[part]) {
+                    *into = cost;
+                }
+            }
         }
     }
 
@@ -92,19 +102,31 @@ pub(crate) fn each<R: Send>(
     labels: &Lengths,
     f: impl Fn(&Grid<'_>) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let (batch, num_frames, num_labels) = check(cost, frames, labels)?;
+    each_with(cost, frames, labels, vec![(); frames.len()], |grid, ()| f(grid))
+}
+
+/// As [`each`], with something of its own for every utterance.
+pub(crate) fn each_with<E: Send, R: Send>(
+    cost: &Tensor,
+    frames: &Lengths,
+    labels: &Lengths,
+    own: Vec<E>,
+    f: impl Fn(&Grid<'_>, E) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let (_, num_frames, num_labels) = check(cost, frames, labels)?;
     let size = num_frames * num_labels;
     let run = |all: Cells<'_>| -> Vec<Result<R>> {
-        let one = |utterance: usize| {
-            f(&Grid {
+        let one = |(utterance, own): (usize, E)| {
+            let grid = Grid {
                 utterance,
                 frames: frames.get(utterance),
                 labels: labels.get(utterance),
                 cells: all.part(utterance * size..(utterance + 1) * size),
                 columns: num_labels,
-            })
+            };
+            f(&grid, own)
         };
-        (0..batch).into_par_iter().map(one).collect()
+        own.into_par_iter().enumerate().map(one).collect()
     };
     let found = match cost.dtype() {
         DType::F32 => host::read(cost, |cells: &[f32]| run(Cells::Single(cells)))?,

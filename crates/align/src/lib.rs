@@ -3,16 +3,21 @@
 mod average;
 mod best;
 mod cells;
+mod chain;
+mod filled;
 mod grid;
 mod moves;
 mod random;
 mod record;
+mod scaled;
 mod search;
+mod sheared;
 mod sinkhorn;
 mod soft;
 mod stretched;
 mod transport;
 mod upsampled;
+mod waves;
 
 pub use average::{FrameAverage, frame_average_cost};
 pub use best::{BestAlignment, best_alignment, best_alignment_cost};

@@ -46,6 +46,13 @@ pub(crate) struct Arc {
     pub(crate) takes: bool,
 }
 
+impl Arc {
+    /// By how much t + u grows: 1 or 2.
+    pub(crate) const fn waves(self) -> usize {
+        self.frames + self.labels
+    }
+}
+
 const fn takes(frames: usize, labels: usize) -> Arc {
     Arc {
         frames,

@@ -1,68 +1,29 @@
 //! The custom operation of the recursions: a value per utterance whose gradient was found with it.
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result as TensorResult, Shape, Tensor, WithDType};
-use sandhi_core::{Lengths, Result};
+use rayon::prelude::*;
+use sandhi_core::{Lengths, Result, host};
 
-use crate::grid::{self, Grid};
+use crate::filled::{GridMut, fill};
+use crate::grid::{Grid, each};
 
-/// What a recursion finds of one utterance: its loss, and the gradient of its costs, `[T, U]` without padding.
-pub(crate) struct Found {
-    pub(crate) value: f64,
-    /// Empty if nobody asked for it.
-    pub(crate) gradient: Vec<f64>,
-}
-
-/// `[B]`: what `f` finds of every utterance, as one differentiable operation on the costs.
+/// `[B]`: the losses that `f` finds of the utterances, as one differentiable operation on the costs.
 ///
-/// `f` is told whether a gradient is wanted. The padding's gradient is zero.
+/// If a gradient is wanted, `f` is given the grid to write it into. The padding's gradient is zero.
 pub(crate) fn record(
     cost: &Tensor,
     frames: &Lengths,
     labels: &Lengths,
-    f: impl Fn(&Grid<'_>, bool) -> Result<Found> + Sync,
+    f: impl Fn(&Grid<'_>, Option<&mut GridMut<'_>>) -> Result<f64> + Sync,
 ) -> Result<Tensor> {
     let cost = cost.contiguous()?;
-    let wanted = cost.track_op();
-    let found = grid::each(&cost, frames, labels, |grid| f(grid, wanted))?;
-    let gradient = match wanted {
-        true => Some(padded(
-            &cost,
-            labels,
-            found.iter().map(|found| &found.gradient[..]),
-        )?),
-        false => None,
+    let (values, gradient) = if cost.track_op() {
+        let (values, gradient) = fill(&cost, frames, labels, |grid, gradient| f(grid, Some(gradient)))?;
+        (values, Some(gradient))
+    } else {
+        (each(&cost, frames, labels, |grid| f(grid, None))?, None)
     };
-    let values = found.iter().map(|found| found.value).collect();
     Ok(cost.apply_op1(Recorded { values, gradient })?)
-}
-
-/// Grids `[T, U]` without padding, one of each utterance, in the shape and the type of the costs; the padding is zero.
-pub(crate) fn padded<'a>(
-    cost: &Tensor,
-    labels: &Lengths,
-    grids: impl Iterator<Item = &'a [f64]>,
-) -> TensorResult<Tensor> {
-    fn place<'a, F: WithDType>(
-        cost: &Tensor,
-        labels: &Lengths,
-        grids: impl Iterator<Item = &'a [f64]>,
-    ) -> TensorResult<Tensor> {
-        let (_, num_frames, num_labels) = cost.dims3()?;
-        let mut all = vec![F::zero(); cost.elem_count()];
-        for (b, grid) in grids.enumerate() {
-            let rows = all[b * num_frames * num_labels..].chunks_mut(num_labels.max(1));
-            for (row, values) in rows.zip(grid.chunks(labels.get(b).max(1))) {
-                for (row, &value) in row.iter_mut().zip(values) {
-                    *row = F::from_f64(value);
-                }
-            }
-        }
-        Tensor::from_vec(all, cost.shape(), cost.device())
-    }
-    match cost.dtype() {
-        DType::F32 => place::<f32>(cost, labels, grids),
-        _ => place::<f64>(cost, labels, grids),
-    }
 }
 
 /// Values and their gradient, both known when the operation is recorded, so that errors carry the utterance.
@@ -81,12 +42,35 @@ impl CustomOp1 for Recorded {
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad_res: &Tensor) -> TensorResult<Option<Tensor>> {
-        let weights = grad_res.reshape((self.values.len(), 1, 1))?;
-        self.gradient
-            .as_ref()
-            .map(|gradient| gradient.broadcast_mul(&weights))
-            .transpose()
+        let weighted = |gradient: &Tensor| match gradient.dtype() {
+            DType::F32 => weighted::<f32>(gradient, grad_res),
+            _ => weighted::<f64>(gradient, grad_res),
+        };
+        self.gradient.as_ref().map(weighted).transpose()
     }
+}
+
+/// Cells that are worth another thread.
+const WORTH_A_THREAD: usize = 1 << 16;
+
+/// The gradient of each utterance, `[B, T, U]`, times its weight, `[B]`.
+fn weighted<F: WithDType>(gradient: &Tensor, weights: &Tensor) -> TensorResult<Tensor> {
+    let (_, num_frames, num_labels) = gradient.dims3()?;
+    let mut all = vec![F::zero(); gradient.elem_count()];
+    let row = num_labels.max(1);
+    host::read(weights, |weights: &[F]| {
+        host::read(gradient, |gradient: &[F]| {
+            let rows = all.par_chunks_mut(row).zip(gradient.par_chunks(row)).enumerate();
+            rows.with_min_len(WORTH_A_THREAD.div_ceil(row))
+                .for_each(|(i, (row, gradient))| {
+                    let weight = weights[i / num_frames];
+                    for (weighted, &slope) in row.iter_mut().zip(gradient) {
+                        *weighted = slope * weight;
+                    }
+                });
+        })
+    })??;
+    Tensor::from_vec(all, gradient.shape(), gradient.device())
 }
 
 /// The values in the type of what they were computed from.

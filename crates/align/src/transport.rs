@@ -3,8 +3,9 @@
 use candle_core::Tensor;
 use sandhi_core::{Consistency, Distance, Error, Lengths, Pair, Result, pairwise};
 
-use crate::grid::{Grid, each};
-use crate::record::{Found, padded, record};
+use crate::filled::fill;
+use crate::grid::Grid;
+use crate::record::record;
 use crate::sinkhorn::Sinkhorn;
 
 /// The cost of carrying the frames to the labels by the plan that a number of Sinkhorn iterations leaves, times U.
@@ -58,17 +59,14 @@ pub fn optimal_transport_cost(
     iterations: usize,
 ) -> Result<Tensor> {
     check(epsilon, iterations)?;
-    record(cost, frames, labels, |grid, wanted| {
-        Ok(match scale(grid, epsilon, iterations)? {
-            Some(sinkhorn) => Found {
-                value: sinkhorn.loss(),
-                gradient: if wanted { sinkhorn.gradient() } else { Vec::new() },
-            },
-            None => Found {
-                value: 0.0,
-                gradient: Vec::new(),
-            },
-        })
+    record(cost, frames, labels, |grid, gradient| {
+        let Some(sinkhorn) = scale(grid, epsilon, iterations)? else {
+            return Ok(0.0);
+        };
+        if let Some(gradient) = gradient {
+            gradient.set(&sinkhorn.gradient());
+        }
+        Ok(sinkhorn.loss())
     })
 }
 
@@ -90,10 +88,13 @@ pub fn transport_plan(
     iterations: usize,
 ) -> Result<Tensor> {
     check(epsilon, iterations)?;
-    let plans = each(cost, frames, labels, |grid| {
-        Ok(scale(grid, epsilon, iterations)?.map_or_else(Vec::new, |sinkhorn| sinkhorn.plan()))
+    let (_, plans) = fill(cost, frames, labels, |grid, plan| {
+        if let Some(sinkhorn) = scale(grid, epsilon, iterations)? {
+            plan.set(&sinkhorn.plan());
+        }
+        Ok(())
     })?;
-    Ok(padded(cost, labels, plans.iter().map(|plan| &plan[..]))?)
+    Ok(plans)
 }
 
 fn check(epsilon: f64, iterations: usize) -> Result<()> {
