@@ -9,9 +9,17 @@ pub(crate) fn code() -> Code {
     let commit = git(&["rev-parse", "HEAD"]);
     Code {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        // Only tracked files count: runs and reports appear while working.
-        git_dirty: git(&["status", "--porcelain", "--untracked-files=no"])
-            .is_some_and(|changes| !changes.is_empty()),
+        // Only tracked files count, and of these not what the runner itself writes between two runs.
+        git_dirty: git(&[
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ":/",
+            ":(top,exclude)reports",
+            ":(top,exclude)RESULTS.md",
+        ])
+        .is_some_and(|changes| !changes.is_empty()),
         git_commit: commit.unwrap_or_else(|| "unknown".to_owned()),
         rustc: env!("LAB_RUSTC").to_owned(),
         candle: env!("LAB_CANDLE").to_owned(),
