@@ -2,6 +2,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use crate::{Error, Result};
 
 /// Writes a file so that a reader sees the old content or the new, never a part: written beside, flushed to the
@@ -44,6 +46,17 @@ pub(crate) fn read_if_present(path: &Path) -> Result<Option<String>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("cannot read", path)(error)),
     }
+}
+
+/// Reads a JSON file; `None` if there is none.
+pub(crate) fn read_json_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let parsed = |text: String| {
+        serde_json::from_str(&text).map_err(|error| Error::Corrupt {
+            path: path.to_owned(),
+            what: error.to_string(),
+        })
+    };
+    read_if_present(path)?.map(parsed).transpose()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::read_if_present;
+use crate::files::read_json_if_present;
 use crate::report::axis::{Axis, tick_label};
 use crate::report::curves::COLOURS;
 use crate::report::evidence::Evidence;
@@ -53,14 +53,13 @@ impl Alignment {
     /// Reads the alignment of a run directory; `None` if there is none.
     pub(crate) fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(Self::FILE);
-        let Some(text) = read_if_present(&path)? else {
+        let Some(alignment) = read_json_if_present::<Self>(&path)? else {
             return Ok(None);
         };
         let corrupt = |what: String| Error::Corrupt {
             path: path.clone(),
             what,
         };
-        let alignment: Self = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
         let tokens = alignment.tokens.len();
         if let Some(row) = alignment.gamma.iter().find(|row| row.len() != tokens) {
             return Err(corrupt(format!(

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::read_if_present;
+use crate::files::read_json_if_present;
 use crate::report::alignment::TimedWord;
 use crate::report::axis::Axis;
 use crate::report::evidence::Evidence;
@@ -46,14 +46,13 @@ impl LayerPaths {
     /// Reads what a run directory has; `None` if there is none.
     pub(crate) fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(Self::FILE);
-        let Some(text) = read_if_present(&path)? else {
+        let Some(paths) = read_json_if_present::<Self>(&path)? else {
             return Ok(None);
         };
         let corrupt = |what: String| Error::Corrupt {
             path: path.clone(),
             what,
         };
-        let paths: Self = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
         let labels = paths.tokens.len();
         for (index, level) in paths.levels.iter().enumerate() {
             let frames = level.cost.len();
