@@ -68,7 +68,8 @@ impl CascadeConfig {
 ///
 /// # Proved by
 ///
-/// `cascade_streams_what_it_computes_at_once`, `cascade_levels_hold_what_its_decoders_read`.
+/// `cascade_streams_what_it_computes_at_once`, `cascade_levels_hold_what_its_decoders_read`,
+/// `cascade_of_a_batch_equals_its_utterances_whatever_the_padding_holds`.
 #[derive(Clone, Debug)]
 pub struct CascadeModel {
     subsampling: ConvSubsampling,

@@ -85,7 +85,7 @@ impl Decoder {
     ///
     /// # Proved by
     ///
-    /// `internal_language_model_is_the_chain_rule_without_blank`.
+    /// `internal_language_model_is_the_chain_rule_without_blank`, `internal_language_model_gradient_equals_differences`.
     pub fn internal_lm(&self, labels: &Labels, mode: Mode) -> Result<Tensor> {
         labels.check_vocabulary(self.vocabulary())?;
         let silence = self.joiner.silence(labels.batch_size())?;

@@ -7,7 +7,7 @@ use sandhi_conformer::ConformerConfig;
 use sandhi_core::{Labels, Lengths, Padded, Result};
 use sandhi_model::{CascadeConfig, CascadeModel, Decoder, DecoderConfig};
 use sandhi_nn::{AttentionContext, Mode, Params};
-use sandhi_testkit::{Tolerance, assert_close, uniform};
+use sandhi_testkit::{Tolerance, assert_close, poison_padding, uniform};
 use sandhi_transducer::{Greedy, Hypothesis, Normalize};
 
 const VOCABULARY: usize = 7;
@@ -136,6 +136,33 @@ fn cascade_levels_hold_what_its_decoders_read() -> Result<()> {
 }
 
 #[test]
+fn cascade_of_a_batch_equals_its_utterances_whatever_the_padding_holds() -> Result<()> {
+    let (_, model) = model(6)?;
+    let lengths = [90, 41, 66];
+    let all = features(6, &lengths)?;
+    let levels = |features: &Padded| -> Result<Vec<Padded>> {
+        let speech = model.encode_speech(features, Mode::Eval)?;
+        model.levels(&speech, usize::MAX, Mode::Eval)
+    };
+    for poison in [f64::NAN, f64::INFINITY, 1e30] {
+        let poisoned = poison_padding(all.values(), all.lengths(), poison)?;
+        let together = levels(&all.with_values(poisoned)?)?;
+        for (b, &frames) in lengths.iter().enumerate() {
+            let own = all.values().narrow(0, b, 1)?.narrow(1, 0, frames)?.contiguous()?;
+            let alone = levels(&Padded::new(own, Lengths::new(vec![frames]))?)?;
+            for (one, many) in alone.iter().zip(&together) {
+                let count = one.lengths().get(0);
+                assert_eq!(many.lengths().get(b), count);
+                let many = many.values().narrow(0, b, 1)?.narrow(1, 0, count)?;
+                let one = one.values().narrow(1, 0, count)?;
+                assert_close("level", &many, &one, Tolerance::SINGLE)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn cascade_without_chunks_or_without_text_says_so() -> Result<()> {
     let params = Params::seeded(1, DType::F32, &Device::Cpu);
     let full = CascadeModel::new(&config(AttentionContext::Full), VOCABULARY, 0, &params)?;
@@ -149,16 +176,19 @@ fn cascade_without_chunks_or_without_text_says_so() -> Result<()> {
     Ok(())
 }
 
-fn decoder(seed: u64) -> Result<Decoder> {
-    let params = Params::seeded(seed, DType::F64, &Device::Cpu);
-    let config = DecoderConfig {
+fn decoder_config() -> DecoderConfig {
+    DecoderConfig {
         encoder_dim: 8,
         predictor_dim: 6,
         predictor_layers: 1,
         joiner_dim: 5,
         dropout: 0.0,
-    };
-    Decoder::new(&config, VOCABULARY, 2, &params)
+    }
+}
+
+fn decoder(seed: u64) -> Result<Decoder> {
+    let params = Params::seeded(seed, DType::F64, &Device::Cpu);
+    Decoder::new(&decoder_config(), VOCABULARY, 2, &params)
 }
 
 /// −Σ_u ln p(y_u), with the logits of a joiner that hears nothing, in plain arithmetic.
@@ -202,5 +232,38 @@ fn internal_language_model_is_the_chain_rule_without_blank() -> Result<()> {
     let nats = decoder.internal_lm(&Labels::new(pairs, 2)?, Mode::Eval)?;
     let total: f64 = nats.to_vec1::<f64>()?.iter().map(|nats| (-nats).exp()).sum();
     assert!((total - 1.0).abs() < 1e-10, "{total}");
+    Ok(())
+}
+
+#[test]
+fn internal_language_model_gradient_equals_differences() -> Result<()> {
+    let labels = Labels::new(vec![vec![1, 6, 3], vec![5]], 2)?;
+    let params = Params::seeded(7, DType::F64, &Device::Cpu);
+    let decoder = Decoder::new(&decoder_config(), VOCABULARY, 2, &params)?;
+    let (_, table) = params
+        .vars()
+        .into_iter()
+        .find(|(name, _)| name == "predictor.embedding.table" || name.ends_with("embedding.weight"))
+        .unwrap();
+    // The parameter takes each of the values that are tried; its gradient is read off the parameter.
+    let loss = || decoder.internal_lm(&labels, Mode::Eval);
+    let gradient = loss()?.sum_all()?.backward()?;
+    let gradient: Vec<Vec<f64>> = gradient.get(&table).unwrap().to_vec2()?;
+    let start: Vec<Vec<f64>> = table.to_vec2()?;
+    for (row, column) in [(2, 0), (1, 3), (6, 5), (4, 1)] {
+        let at = |moved: f64| -> Result<f64> {
+            let mut values = start.clone();
+            values[row][column] += moved;
+            table.set(&Tensor::new(values, &Device::Cpu)?)?;
+            Ok(loss()?.sum_all()?.to_scalar::<f64>()?)
+        };
+        let h = 1e-5;
+        let expected = (at(h)? - at(-h)?) / (2.0 * h);
+        let got = gradient[row][column];
+        assert!(
+            (got - expected).abs() < 1e-8,
+            "({row}, {column}): {got}, expected {expected}"
+        );
+    }
     Ok(())
 }
