@@ -2,9 +2,11 @@
 
 mod batches;
 mod cloud;
+mod compare;
 mod corpora;
 mod data;
 mod decoding;
+pub mod defaults;
 mod export;
 mod figure;
 mod gold;
@@ -23,7 +25,7 @@ mod utterance;
 
 pub use batches::{Batch, Batches, Counts, Sentences};
 pub use cloud::{Cloud, retrieval};
-pub use corpora::corpus;
+pub use compare::{standardized, warmed_up};
 pub use data::{Data, Frontends};
 pub use decoding::{Decoding, decode, dev_error_rate, lattice, length_batches, padded, recognise, test};
 pub use export::{Recogniser, Weights, export};

@@ -10,9 +10,10 @@ use sandhi_core::Distance;
 use sandhi_lab::{Scale, Setting};
 use sandhi_model::JointConfig;
 use sandhi_nn::AttentionContext;
+use sandhi_recipe::defaults::{self, BUDGET};
 use sandhi_recipe::{Budget, DataOptions, Decoding, Normalization, Paired, Sizes, TextInput, Unseen};
 use sandhi_text::MaskConfig;
-use sandhi_train::{AdamWConfig, Schedule, TrainerConfig};
+use sandhi_train::{Schedule, TrainerConfig};
 use sandhi_transducer::Normalize;
 use serde::{Deserialize, Serialize};
 
@@ -254,47 +255,13 @@ impl Config {
             speeds: if smoke { vec![1.0] } else { vec![0.9, 1.0, 1.1] },
             max_symbols: 4,
             beam: None,
-            budget: Budget {
-                max_frames: 9_600,
-                max_cells: 120_000,
-                max_utterances: 8,
-            },
+            budget: BUDGET,
             fbank: FbankConfig::kaldi(),
-            augment: SpecAugmentConfig {
-                time_masks: 2,
-                max_time: 25,
-                max_time_fraction: 0.1,
-                freq_masks: 2,
-                max_freq: 15,
-            },
+            augment: defaults::augment(),
             mask: MaskConfig { rate: 0.15, span: 2 },
             pretraining: None,
             model: Self::model(setting.scale),
-            trainer: TrainerConfig {
-                steps,
-                accumulate: 1,
-                clip_norm: Some(5.0),
-                ema_decay: if smoke { None } else { Some(0.998) },
-                log_every: if smoke { 5 } else { 20 },
-                checkpoint_every: if smoke { 10 } else { 200 },
-                keep: 2,
-                validate_every: steps / if smoke { 2 } else { 8 },
-                patience: 0,
-                non_finite_patience: 5,
-                snapshots: 0,
-                schedule: Schedule::WarmupHoldDecay {
-                    peak,
-                    warmup: 0.1,
-                    hold: 0.4,
-                    floor: peak / 50.0,
-                },
-                adam: AdamWConfig {
-                    beta1: 0.9,
-                    beta2: 0.98,
-                    eps: 1e-9,
-                    weight_decay: 0.01,
-                },
-            },
+            trainer: defaults::trainer(smoke, steps, peak),
         }
     }
 

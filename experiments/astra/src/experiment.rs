@@ -166,12 +166,12 @@ impl Experiment for Astra {
             ),
             u(
                 "whether the loss is divided by the number of labels",
-                "it is; lambda_match scales it",
+                "it is; arm astra-per-utterance",
             ),
             u(
                 "loss weights and their schedule",
-                "fields lambda_text, lambda_match, match_warmup; on dev of the mini corpus lambda_text 1 was better than 0.3 (arm \
-                 text) and lambda_match 3 no worse than 1 (arm astra, lambda_text 0.3); match_warmup was set by hand",
+                "group weights: on dev of the mini corpus lambda_text 0.3 is worse than 1, lambda_match 0.3 to 10 and warm-up over none \
+                 to half of the steps make no difference beyond that of seeds",
             ),
             u(
                 "masking of the text-only input",

@@ -5,8 +5,7 @@ use sandhi_align::{BestAlignment, FrameAverage, Moves, OptimalTransport, SoftAli
 use sandhi_core::{ArcScores, Consistency, Error, Labels, Ledger, Padded, Pair, Result, pairwise};
 use sandhi_model::JointModel;
 use sandhi_nn::Mode;
-use sandhi_nn::ops::{Activation, layer_norm, zero_padding};
-use sandhi_recipe::{Batch, Terms};
+use sandhi_recipe::{Batch, Terms, standardized, warmed_up};
 use sandhi_transducer::{Alignment, CtcScores, ExpectedCost, Normalize, SoftCost, transducer_loss};
 
 use crate::config::{Config, Matching};
@@ -122,7 +121,7 @@ pub(crate) fn objective(
         };
         let labels = labels_of(&batch.transcript, &cost)?;
         let cost = if config.per_label { (cost / &labels)? } else { cost };
-        let ramp = (step as f64 / (config.match_warmup * config.trainer.steps as f64).max(1.0)).min(1.0);
+        let ramp = warmed_up(step, config.trainer.steps, config.match_warmup);
         loss.add_counted("consistency", config.lambda_match * ramp, cost, paired)?;
         if let Some(nats) = text.duration_loss {
             loss.add_counted("durations", config.lambda_duration, (nats / labels)?, paired)?;
@@ -136,17 +135,6 @@ pub(crate) fn objective(
         loss.add_counted("rnnt/text", config.lambda_text, transducer_loss(&arcs)?, unpaired)?;
     }
     Ok(loss)
-}
-
-/// Every vector with mean 0 and variance 1.
-fn standardized(x: &Padded) -> Result<Padded> {
-    let values = zero_padding(x.values(), x.lengths())?;
-    let (dim, dtype, device) = (x.dims().2, values.dtype(), values.device());
-    let (ones, zeros) = (
-        Tensor::ones(dim, dtype, device)?,
-        Tensor::zeros(dim, dtype, device)?,
-    );
-    x.with_values(layer_norm(&values, &ones, &zeros, Activation::Identity)?)
 }
 
 /// The number of labels of each utterance, at least 1, in the dtype of `like`.

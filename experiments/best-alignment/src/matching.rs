@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use sandhi_align::{Moves, alignment_cost, best_alignment, random_alignment, stretched_alignment};
 use sandhi_core::{Distance, Error, Lengths, Padded, Result, pairwise};
-use sandhi_nn::ops::{Activation, layer_norm, zero_padding};
+use sandhi_recipe::standardized;
 
 use crate::config::{Config, Matching};
 
@@ -22,6 +22,11 @@ pub(crate) const RANDOM_SEED: u64 = 230_806_125;
 /// where a_l is the alignment of that level: the cheapest, found anew at every level and step and then taken as given, so that
 /// the gradient reaches both embeddings at the matched cells; or one that knows nothing of the embeddings. `gold` is what the
 /// corpus says, for the arm that follows it.
+///
+/// # Proved by
+///
+/// `consistency_gradient_equals_differences`, `consistency_of_several_levels_is_their_mean`,
+/// `consistency_of_a_batch_equals_its_utterances_whatever_the_padding_holds`; its parts in `sandhi-align` and `sandhi-core`.
 pub(crate) fn consistency(
     config: &Config,
     speech: &[Padded],
@@ -88,27 +93,16 @@ fn fixed(matching: Matching, frames: &Lengths, labels: &Lengths, gold: Option<&C
 }
 
 /// The lengths of the same utterances, once for each level.
-pub(crate) fn repeated(lengths: &Lengths, times: usize) -> Lengths {
+fn repeated(lengths: &Lengths, times: usize) -> Lengths {
     let each = lengths.as_slice();
     Lengths::new(each.iter().cycle().take(each.len() * times).copied().collect())
-}
-
-/// Every vector with mean 0 and variance 1.
-pub(crate) fn standardized(x: &Padded) -> Result<Padded> {
-    let values = zero_padding(x.values(), x.lengths())?;
-    let (dim, dtype, device) = (x.dims().2, values.dtype(), values.device());
-    let (ones, zeros) = (
-        Tensor::ones(dim, dtype, device)?,
-        Tensor::zeros(dim, dtype, device)?,
-    );
-    x.with_values(layer_norm(&values, &ones, &zeros, Activation::Identity)?)
 }
 
 #[cfg(test)]
 mod tests {
     use candle_core::{DType, Device};
     use sandhi_lab::{Scale, Setting};
-    use sandhi_testkit::uniform;
+    use sandhi_testkit::{Tolerance, check_gradient, poison_padding, uniform};
 
     use super::*;
     use crate::config::Metric;
@@ -149,6 +143,85 @@ mod tests {
                 assert!(
                     (all[b] - mean).abs() < 1e-6,
                     "{matching:?}: {all:?}, expected {mean}"
+                );
+            }
+        }
+    }
+
+    const SEARCHED_OR_NOT: [Matching; 6] = [
+        Matching::EveryLabel,
+        Matching::EveryLabelStrict,
+        Matching::EveryFrame,
+        Matching::Forced,
+        Matching::Framewise,
+        Matching::Random,
+    ];
+
+    /// Two levels of three utterances in f64, poisoned beyond their lengths.
+    fn poisoned(x: &Tensor, lengths: &[usize], poison: f64) -> Padded {
+        let lengths = Lengths::new(lengths.to_vec());
+        Padded::new(poison_padding(x, &lengths, poison).unwrap(), lengths).unwrap()
+    }
+
+    #[test]
+    fn consistency_gradient_equals_differences() {
+        let shape = |extent| [2, extent, 3];
+        let draw = |seed, extent| uniform(seed, &shape(extent), -1.0, 1.0).unwrap();
+        let inputs = [draw(1, 6), draw(2, 6), draw(3, 3), draw(4, 3)];
+        for matching in SEARCHED_OR_NOT {
+            for standardize in [false, true] {
+                let config = Config {
+                    matching,
+                    standardize,
+                    levels: vec![0, 1],
+                    ..Config::at(&Setting::embedded(Scale::Smoke))
+                };
+                let f = |x: &[Tensor]| {
+                    let level = |x: &Tensor, lengths: &[usize]| {
+                        Padded::new(x.clone(), Lengths::new(lengths.to_vec())).unwrap()
+                    };
+                    let speech = [level(&x[0], &[6, 4]), level(&x[1], &[6, 4])];
+                    let text = [level(&x[2], &[3, 2]), level(&x[3], &[3, 2])];
+                    consistency(&config, &speech, &text, None)
+                };
+                check_gradient(&inputs, f, Tolerance::GRADIENT)
+                    .unwrap_or_else(|error| panic!("{matching:?} {standardize}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn consistency_of_a_batch_equals_its_utterances_whatever_the_padding_holds() {
+        let (frames, labels) = ([9, 4, 7], [3, 2, 4]);
+        let (x, y) = (
+            uniform(5, &[3, 9, 5], -1.0, 1.0).unwrap(),
+            uniform(6, &[3, 4, 5], -1.0, 1.0).unwrap(),
+        );
+        for (matching, poison) in SEARCHED_OR_NOT
+            .into_iter()
+            .flat_map(|m| [f64::NAN, f64::INFINITY, 1e30].map(|poison| (m, poison)))
+        {
+            let config = Config {
+                matching,
+                levels: vec![0],
+                ..Config::at(&Setting::embedded(Scale::Smoke))
+            };
+            let speech = [poisoned(&x, &frames, poison)];
+            let text = [poisoned(&y, &labels, poison)];
+            let together: Vec<f64> = consistency(&config, &speech, &text, None)
+                .unwrap()
+                .to_vec1()
+                .unwrap();
+            for b in 0..3 {
+                let own = |x: &Tensor, n: usize| {
+                    let rows = x.narrow(0, b, 1).unwrap().narrow(1, 0, n).unwrap();
+                    [Padded::new(rows.contiguous().unwrap(), Lengths::new(vec![n])).unwrap()]
+                };
+                let alone = consistency(&config, &own(&x, frames[b]), &own(&y, labels[b]), None).unwrap();
+                let alone: Vec<f64> = alone.to_vec1().unwrap();
+                assert!(
+                    (alone[0] - together[b]).abs() < 1e-12,
+                    "{matching:?} {poison} {b}"
                 );
             }
         }

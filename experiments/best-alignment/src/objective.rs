@@ -3,7 +3,7 @@
 use sandhi_core::{ArcScores, Labels, Ledger, Padded, Result};
 use sandhi_model::{CascadeModel, Decoder};
 use sandhi_nn::Mode;
-use sandhi_recipe::{Batch, Terms};
+use sandhi_recipe::{Batch, Terms, warmed_up};
 use sandhi_text::repeat;
 use sandhi_transducer::{CtcScores, transducer_loss};
 
@@ -86,7 +86,7 @@ pub(crate) fn objective(
         }
         if config.lambda_match > 0.0 {
             let cost = consistency(config, &speech, &text, gold)?;
-            let ramp = (step as f64 / (config.match_warmup * config.trainer.steps as f64).max(1.0)).min(1.0);
+            let ramp = warmed_up(step, config.trainer.steps, config.match_warmup);
             loss.add_counted("consistency", config.lambda_match * ramp, cost, paired)?;
         }
     }
