@@ -192,6 +192,19 @@ pub(crate) fn multiply<T: Real, F: Finish<T>>(
     a: Matrix<'_, T>,
     b: &Packed<T>,
     scale: T,
+    finish: F,
+) {
+    multiply_on(pulp::Arch::new(), (c, stride), accumulate, a, b, scale, finish);
+}
+
+/// As [`multiply`], on a kind of processor.
+fn multiply_on<T: Real, F: Finish<T>>(
+    arch: pulp::Arch,
+    (c, stride): (&mut [T], usize),
+    accumulate: bool,
+    a: Matrix<'_, T>,
+    b: &Packed<T>,
+    scale: T,
     mut finish: F,
 ) {
     assert_eq!(
@@ -225,7 +238,7 @@ pub(crate) fn multiply<T: Real, F: Finish<T>>(
         scale,
         finish,
     };
-    pulp::Arch::new().dispatch(product);
+    arch.dispatch(product);
 }
 
 /// c ← c·[accumulate] + a·b for operands that are used once; `room` is where b is packed.
@@ -311,8 +324,10 @@ impl<T: Real, F: Finish<T>> Product<'_, T, F> {
         let lanes = T::lanes::<S>();
         // 32 registers of 512 bits hold 6×4 sums; 16 of 256 bits hold 6×2.
         let wide = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        // Up to the last column that there is: padding may fill whole vectors.
+        let end = at.width.min(self.b.n - at.from);
         let mut column = 0;
-        while column < at.width {
+        while column < end {
             let (product, at) = (&mut *self, &at);
             // Few shapes of tile: each is compiled for every processor, type and finish.
             let vectors = match ((at.width - column) / lanes).min(wide) {
@@ -361,7 +376,7 @@ impl<T: Real, F: Finish<T>> Product<'_, T, F> {
             }
         }
         let first = at.from + column;
-        let used = (N * lanes).min(self.b.n.saturating_sub(first));
+        let used = (N * lanes).min(self.b.n - first);
         let accumulate = self.accumulate || depth > 0;
         unroll!(M, I => self.store::<S, N>(simd, row + I, (first, used), accumulate, &sums[I]));
         if at.depth.end == self.b.k {
@@ -469,6 +484,17 @@ mod tests {
         y
     }
 
+    /// All kinds of processor that this one can be.
+    fn archs() -> Vec<pulp::Arch> {
+        let mut archs = vec![pulp::Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        {
+            archs.push(pulp::Arch::Scalar);
+            archs.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
+        }
+        archs
+    }
+
     fn check<T: Real>() {
         // Every height and width of a tile and what is left over; more terms than are summed at once; nothing at all.
         for (m, k, n) in [
@@ -480,6 +506,7 @@ mod tests {
             (11, 9, 47),
             (15, 1100, 130),
             (5, 0, 3),
+            (6, 6, 5),
             (0, 4, 4),
         ] {
             let (a, b, c) = (draw::<T>(m * k), draw::<T>(k * n + 3), draw::<T>(m * n));
@@ -488,11 +515,14 @@ mod tests {
                 (Matrix::new(&a, k, m).t(), Matrix::new(&b, n, k).t()),
             ];
             for (a, b) in views {
+                let packed = Packed::new(b);
                 for accumulate in [false, true] {
-                    let mut got = c.clone();
-                    multiply(&mut got, n, accumulate, a, &Packed::new(b), T::of(0.5), Plain);
                     let expected = plain(&c, accumulate, a, b, T::of(0.5));
-                    assert!(got == expected, "{m}x{k}x{n}, accumulate: {accumulate}");
+                    for arch in archs() {
+                        let mut got = c.clone();
+                        multiply_on(arch, (&mut got, n), accumulate, a, &packed, T::of(0.5), Plain);
+                        assert!(got == expected, "{m}x{k}x{n}, accumulate: {accumulate}, {arch:?}");
+                    }
                 }
             }
         }

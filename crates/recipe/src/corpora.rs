@@ -24,7 +24,7 @@ fn embedded_root() -> PathBuf {
 /// # Errors
 ///
 /// If it is not known, or not where the setting says; those of its recipe in [`sandhi_corpus`].
-pub fn corpus(setting: &Setting) -> Result<Corpus> {
+pub(crate) fn corpus(setting: &Setting) -> Result<Corpus> {
     match (setting.corpus.as_str(), &setting.data_root) {
         ("mini", root) => {
             let root = root.clone().unwrap_or_else(embedded_root);
