@@ -4,6 +4,7 @@ mod ablate;
 mod bench;
 mod data;
 mod doctor;
+mod evidence;
 mod jobs;
 mod list;
 mod making;
@@ -34,6 +35,7 @@ Examples:
   cargo xtask status                                what runs, what is done, since when
   cargo xtask report astra                          make the report again from the runs that are there
   cargo xtask results                               RESULTS.md: all settings, with commands, hashes, times
+  cargo xtask evidence keep                         what reports rest on, beside them; `restore` brings it back
   cargo xtask verify                                does the committed report say what the runs say?
   cargo xtask bench transducer --against torchaudio our losses beside others, and beside what no loss can beat
   cargo xtask bench align --against all             alignments beside others, and beside the reading of their costs
@@ -71,6 +73,12 @@ enum Command {
         /// Only this paper
         paper: Option<String>,
     },
+    /// Keep what runs say of themselves with the reports, and restore it elsewhere
+    Evidence {
+        /// What to do
+        #[command(subcommand)]
+        command: evidence::EvidenceCommand,
+    },
     /// Make, check and list the corpora
     Data {
         /// What to do
@@ -99,6 +107,7 @@ fn main() -> ExitCode {
         Command::Report(options) => report::report(&root, &options),
         Command::Results => results::results(&root),
         Command::Verify { paper } => verify::verify(&root, paper.as_deref()),
+        Command::Evidence { command } => evidence::evidence(&root, &command),
         Command::Data { command } => data::run(command),
         Command::Bench { command } => bench::run(&root, &command),
         Command::Doctor => doctor::doctor(&root),

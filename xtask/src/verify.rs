@@ -55,9 +55,14 @@ pub(crate) fn verify(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
 
 /// The plans kept beside the runs.
 pub(crate) fn plans(root: &Path, only: Option<&str>) -> anyhow::Result<Vec<Plan>> {
+    plans_in(&root.join("runs"), Path::new("plan.json"), only)
+}
+
+/// The plans in a file of each setting below `base`, where there is one.
+pub(crate) fn plans_in(base: &Path, file: &Path, only: Option<&str>) -> anyhow::Result<Vec<Plan>> {
     let mut plans = Vec::new();
-    for folder in settings(&root.join("runs"), only)? {
-        let path = folder.join("plan.json");
+    for folder in settings(base, only)? {
+        let path = folder.join(file);
         if let Ok(text) = std::fs::read_to_string(&path) {
             plans.push(
                 serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?,
