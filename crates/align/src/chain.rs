@@ -23,7 +23,7 @@ use crate::grid::Grid;
 use crate::moves::Reading;
 use crate::scaled::Scaled;
 use crate::sheared::Sheared;
-use crate::waves::{Front, LANES, STRIP, Waves};
+use crate::waves::{Front, LANES, Nodes, STRIP, Waves};
 
 /// Probabilities below this count as none: products of smaller numbers would be slow.
 const NEGLIGIBLE: f64 = 1e-200;
@@ -31,18 +31,13 @@ const NEGLIGIBLE: f64 = 1e-200;
 /// The logarithm of the summed weights of all alignments, to base `2^rate`: −∞ if there is none, NaN if one is no number. If
 /// it is finite, the probabilities that alignments take the cells are written into `taken`. The grid must have cells.
 pub(crate) fn log_total<R: Reading>(grid: &Grid<'_>, rate: f64, taken: Option<&mut GridMut<'_>>) -> f64 {
-    let waves = Waves {
-        frames: grid.frames,
-        labels: grid.labels,
-    };
-    let block = waves.count().isqrt();
-    let blocks = (0..waves.count()).step_by(block);
-    let blocks = blocks.map(|start| start..waves.count().min(start + block));
+    let waves = Waves::of::<R>(grid);
+    let blocks = waves.blocks(waves.count().isqrt());
     let arch = Arch::new();
     let mut kept = Vec::new();
     let mut front = Front::new::<R>(waves);
     let mut cells = Sheared::new(waves);
-    let forward = |cells: &mut Sheared, front: &mut Front, shares: Option<&mut Vec<f64>>| {
+    let forward = |cells: &mut Sheared, front: &mut Front<ScaledNodes>, shares: Option<&mut Vec<f64>>| {
         arch.dispatch(Forward {
             rate,
             waves,
@@ -81,13 +76,43 @@ pub(crate) fn log_total<R: Reading>(grid: &Grid<'_>, rate: f64, taken: Option<&m
     total
 }
 
+/// The summed weights of the paths to the nodes of a wave, by place.
+#[derive(Clone)]
+struct ScaledNodes {
+    mantissas: Vec<f64>,
+    exponents: Vec<f64>,
+}
+
+impl ScaledNodes {
+    fn get(&self, place: usize) -> Scaled {
+        Scaled {
+            mantissa: self.mantissas[place],
+            exponent: self.exponents[place],
+        }
+    }
+}
+
+impl Nodes for ScaledNodes {
+    fn none(places: usize) -> Self {
+        Self {
+            mantissas: vec![Scaled::ZERO.mantissa; places],
+            exponents: vec![Scaled::ZERO.exponent; places],
+        }
+    }
+
+    fn border(&mut self, place: usize, free: bool) {
+        let sum = if free { Scaled::ONE } else { Scaled::ZERO };
+        (self.mantissas[place], self.exponents[place]) = (sum.mantissa, sum.exponent);
+    }
+}
+
 /// The recursion from the start, over some waves.
 struct Forward<'a, R> {
     rate: f64,
     waves: Waves,
     /// Costs.
     cells: &'a mut Sheared,
-    front: &'a mut Front,
+    front: &'a mut Front<ScaledNodes>,
     /// Of every strip the shares of the first arc are appended, then those of the second, and so on.
     shares: Option<&'a mut Vec<f64>>,
     reading: PhantomData<R>,
@@ -105,7 +130,7 @@ impl<R: Reading> WithSimd for Forward<'_, R> {
                 let before = [0, 1, 2].map(|k| {
                     // A reading without a third arc does not look at it.
                     let arc = R::ARCS[k.min(R::ARCS.len() - 1)];
-                    let nodes = self.front.before(arc);
+                    let nodes = self.front.before::<R>(arc);
                     (
                         &nodes.mantissas[strip.before(arc)],
                         &nodes.exponents[strip.before(arc)],
@@ -209,7 +234,7 @@ impl<R: Reading> WithSimd for Backward<'_, R> {
                 for arc in R::ARCS {
                     let by_arc;
                     (by_arc, shares) = shares.split_at(strip.lanes);
-                    let to = &mut before[arc.waves() - 1][strip.before(*arc)];
+                    let to = &mut before[R::waves(*arc) - 1][strip.before(*arc)];
                     let flows = here[strip.places()].iter().zip(by_arc);
                     for ((&node, &share), (to, taken)) in flows.zip(to.iter_mut().zip(&mut *taken)) {
                         // What leads nowhere has no part in anything, even if its shares are no numbers.

@@ -1,5 +1,6 @@
 //! A batch of costs on the host, one utterance at a time.
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use candle_core::{DType, Tensor};
@@ -59,6 +60,16 @@ impl Grid<'_> {
         }
     }
 
+    /// Reads through frame `t` in order, so that it is in a cache where what follows goes from frame to frame.
+    #[inline(always)]
+    pub(crate) fn bring(&self, t: usize) {
+        let part = t * self.columns..t * self.columns + self.labels;
+        match self.cells {
+            Cells::Single(cells) => touch(&cells[part]),
+            Cells::Double(cells) => touch(&cells[part]),
+        }
+    }
+
     /// What label `u` costs at frame `t`.
     pub(crate) fn cost(&self, t: usize, u: usize) -> f64 {
         let cell = t * self.columns + u;
@@ -74,6 +85,16 @@ impl Grid<'_> {
             frames: self.frames,
             labels: self.labels,
         }
+    }
+}
+
+/// Bytes that memory hands over at a time.
+const LINE: usize = 64;
+
+#[inline(always)]
+fn touch<T: Copy>(cells: &[T]) {
+    for &cell in cells.iter().step_by(LINE / size_of::<T>()) {
+        black_box(cell);
     }
 }
 

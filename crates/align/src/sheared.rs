@@ -8,11 +8,13 @@ use crate::waves::{Strip, Waves};
 
 /// Numbers of the cells of some waves, wave by wave.
 ///
-/// The cells of a wave lie far apart in a grid. So numbers are brought from it and back a frame at a time, a run of cells
-/// that lie side by side.
+/// The cells of a diagonal wave lie far apart in a grid. So numbers are brought from it and back a frame at a time, a run of
+/// cells that lie side by side.
 pub(crate) struct Sheared {
     order: Waves,
     pub(crate) waves: Range<usize>,
+    /// From the number of a cell to that of the next label at its frame.
+    step: usize,
     values: Vec<f64>,
 }
 
@@ -21,28 +23,46 @@ impl Sheared {
         Self {
             order,
             waves: 0..0,
+            step: order.lag * order.places() + 1,
             values: Vec::new(),
         }
     }
 
     /// The costs of these waves.
+    #[inline(always)]
     pub(crate) fn read(&mut self, waves: Range<usize>, grid: &Grid<'_>) {
-        let width = self.order.places();
-        self.values.resize(waves.len() * width, 0.0);
+        if self.order.lag == 1 {
+            let known = self.order.frames_of(&self.waves);
+            let frames = self.order.frames_of(&waves);
+            frames.filter(|t| !known.contains(t)).for_each(|t| grid.bring(t));
+        }
+        // One more, so that the last step is a whole one too.
+        self.values.resize((waves.len() + 1) * self.order.places(), 0.0);
         self.waves = waves;
         for (t, labels) in self.order.rows(self.waves.clone()) {
-            let first = (t + labels.start - self.waves.start) * width + labels.start;
-            grid.part(t, labels, self.values[first..].iter_mut().step_by(width + 1));
+            let first = self.place(t, labels.start);
+            let cells = self.values[first..].chunks_exact_mut(self.step);
+            grid.part(t, labels, cells.map(|chunk| &mut chunk[0]));
         }
     }
 
     /// Writes the numbers of these waves into the grid.
     pub(crate) fn write(&self, grid: &mut GridMut<'_>) {
-        let width = self.order.places();
         for (t, labels) in self.order.rows(self.waves.clone()) {
-            let first = (t + labels.start - self.waves.start) * width + labels.start;
-            grid.set_part(t, labels, self.values[first..].iter().step_by(width + 1));
+            let first = self.place(t, labels.start);
+            grid.set_part(
+                t,
+                labels,
+                self.values[first..]
+                    .chunks_exact(self.step)
+                    .map(|chunk| &chunk[0]),
+            );
         }
+    }
+
+    /// Where the number of cell `(t, u)` is. Of the next label at its frame it is as many waves on as these lag.
+    fn place(&self, t: usize, u: usize) -> usize {
+        (self.order.wave(t, u) - self.waves.start) * self.order.places() + u
     }
 
     /// The numbers of a strip of wave `n`, in whole vectors.

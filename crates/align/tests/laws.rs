@@ -106,12 +106,18 @@ fn best_alignment_takes_infinite_costs_only_if_it_must() {
 }
 
 #[test]
-fn best_alignment_of_many_labels_is_a_matter_of_words_too() {
-    // Decisions are kept in words of 64 labels.
-    for (frames, labels) in [(70, 63), (70, 64), (70, 65), (200, 129), (130, 130)] {
+fn best_alignment_does_not_depend_on_where_vectors_words_and_strips_end() {
+    // Vectors have 8 labels at most, words 64 waves, strips 256 labels.
+    let around = [7, 8, 9, 63, 64, 65, 129];
+    let pairs = around.iter().flat_map(|&t| around.map(|u| (t, u)));
+    let wide = [(3, 300), (258, 255), (300, 256), (260, 257), (513, 2)];
+    for (frames, labels) in pairs.chain(wide) {
         let (cost, t, u) = costs(9, &[(frames, labels)], 0.0);
         let grid = cost.to_vec3::<f64>().unwrap().remove(0);
         for moves in ALL {
+            if labels > frames && matches!(moves, Moves::EveryLabelStrict | Moves::Forced) {
+                continue;
+            }
             let path = best_alignment(&cost, &t, &u, moves).unwrap().remove(0);
             let found: f64 = path.iter().map(|&(t, u)| grid[t][u]).sum();
             let expected = cheapest(moves, &grid);
