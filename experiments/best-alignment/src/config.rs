@@ -134,11 +134,19 @@ impl Config {
     pub(crate) fn at(setting: &Setting) -> Self {
         let (steps, peak) = match setting.scale {
             Scale::Smoke => (30, 2e-3),
-            Scale::Mini => (2400, 2e-3),
+            Scale::Mini => (2400, 3e-3),
             Scale::Paper => (100_000, 1e-3),
         };
         let smoke = setting.scale == Scale::Smoke;
         let model = Self::model(setting.scale);
+        // With so few steps, twice as many of half the size come further.
+        let budget = match setting.scale {
+            Scale::Mini => Budget {
+                max_utterances: 4,
+                ..BUDGET
+            },
+            Scale::Smoke | Scale::Paper => BUDGET,
+        };
         // In several languages the paper has paired data only.
         let several = setting.corpus == "mini-multilingual";
         Self {
@@ -155,7 +163,7 @@ impl Config {
             text_batch: match (several, smoke) {
                 (true, _) => 0,
                 (_, true) => 4,
-                (_, false) => 6,
+                (_, false) => 3,
             },
             language_temperature: several.then_some(2.0),
             input: TextInput::Phones,
@@ -174,7 +182,7 @@ impl Config {
             speeds: if smoke { vec![1.0] } else { vec![0.9, 1.0, 1.1] },
             max_symbols: 4,
             beam: None,
-            budget: BUDGET,
+            budget,
             fbank: FbankConfig::kaldi(),
             normalization: Normalization::Corpus,
             augment: defaults::augment(),
@@ -192,11 +200,11 @@ impl Config {
             left: Some(left),
             right: 0,
         };
-        let block = |dim, heads, kernel, context| ConformerConfig {
+        let block = |dim, feed_forward, heads, kernel, context| ConformerConfig {
             dim,
             heads,
             kernel,
-            feed_forward: 4 * dim,
+            feed_forward,
             dropout: 0.1,
             recompute: false,
             context,
@@ -214,9 +222,9 @@ impl Config {
             joiner_dim: width,
         };
         match scale {
-            Scale::Smoke => sizes(block(64, 2, 7, context(4, 8)), 8, [1, 1, 1, 1], 64),
-            Scale::Mini => sizes(block(128, 4, 15, context(8, 24)), 32, [1, 1, 2, 2], 128),
-            Scale::Paper => sizes(block(512, 8, 15, context(8, 64)), 128, [5, 2, 7, 5], 640),
+            Scale::Smoke => sizes(block(64, 256, 2, 7, context(4, 8)), 8, [1, 1, 1, 1], 64),
+            Scale::Mini => sizes(block(96, 256, 4, 15, context(8, 24)), 16, [1, 1, 2, 2], 96),
+            Scale::Paper => sizes(block(512, 2048, 8, 15, context(8, 64)), 128, [5, 2, 7, 5], 640),
         }
     }
 
