@@ -126,7 +126,7 @@ impl Experiment for BestAlignment {
         let d = |what, why| Departure { what, why };
         vec![
             d(
-                "a model of about 2 M parameters in place of some hundred million",
+                "a model of about 1.3 M parameters in place of some hundred million",
                 "two cores and minutes",
             ),
             d(
