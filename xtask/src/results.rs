@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use sandhi_lab::report::Report;
+use sandhi_lab::report::{Report, across_settings};
 use sandhi_lab::{Plan, write_atomic};
 
 use crate::verify::plans;
@@ -26,6 +26,13 @@ pub(crate) fn results(root: &Path) -> anyhow::Result<()> {
         if let Some(text) = section(root, &plan)? {
             sections.insert(key(&plan), text);
             made.push(key(&plan));
+        }
+    }
+    for (paper, text) in across(&plans(root, None)?, root)? {
+        if let Some(text) = text {
+            let key = (paper, ACROSS.to_owned());
+            sections.insert(key.clone(), text);
+            made.push(key);
         }
     }
     if sections.is_empty() {
@@ -54,6 +61,34 @@ pub(crate) fn fault(root: &Path, plan: &Plan) -> anyhow::Result<Option<Option<St
     };
     Ok(Some(fault))
 }
+
+/// The same for the section of a paper that compares settings: it is wrong only where the runs say other than it does, as
+/// those of one setting may be elsewhere.
+pub(crate) fn faults_across(root: &Path, plans: &[Plan]) -> anyhow::Result<Vec<(String, Option<String>)>> {
+    let kept = read(root)?;
+    let mut faults = Vec::new();
+    for (paper, now) in across(plans, root)? {
+        let kept = kept.get(&(paper.clone(), ACROSS.to_owned()));
+        if let (Some(kept), Some(now)) = (kept, now) {
+            let differs = now.trim() != kept.trim();
+            faults.push((paper, differs.then(|| "says other than the runs say".to_owned())));
+        }
+    }
+    Ok(faults)
+}
+
+/// What compares the settings of each paper, if its runs do.
+fn across(plans: &[Plan], root: &Path) -> anyhow::Result<Vec<(String, Option<String>)>> {
+    let same_paper = |a: &Plan, b: &Plan| a.reference.key == b.reference.key;
+    let section = |plans: &[Plan]| {
+        let text = across_settings(plans, &root.join("runs"))?;
+        Ok((plans[0].reference.key.clone(), text))
+    };
+    plans.chunk_by(same_paper).map(section).collect()
+}
+
+/// In place of a setting.
+const ACROSS: &str = "across settings";
 
 /// Paper and setting.
 type Key = (String, String);
@@ -134,7 +169,7 @@ mod tests {
 
     #[test]
     fn results_are_read_back_as_they_were_written() {
-        let names = keys(&[("astra", "an4-mini"), ("astra", "mini")]);
+        let names = keys(&[("astra", ACROSS), ("astra", "mini")]);
         let bodies = ["## a\n\n| x |\n".to_owned(), "## b\n".to_owned()];
         let sections_before: BTreeMap<Key, String> = names.into_iter().zip(bodies).collect();
         let text = written(&sections_before);

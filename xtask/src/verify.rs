@@ -26,14 +26,18 @@ pub(crate) fn verify(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
         }
         Ok(())
     };
-    for plan in plans(root, only)? {
+    let plans = plans(root, only)?;
+    for plan in &plans {
         let paper = &plan.reference.key;
-        for check in report::verify(&plan, &root.join("runs"), &root.join("reports"))? {
+        for check in report::verify(plan, &root.join("runs"), &root.join("reports"))? {
             tell(&format!("{paper} {}", check.what), check.fault)?;
         }
-        if let Some(fault) = results::fault(root, &plan)? {
+        if let Some(fault) = results::fault(root, plan)? {
             tell(&format!("{paper} results of {}", plan.setting.name()), fault)?;
         }
+    }
+    for (paper, fault) in results::faults_across(root, &plans)? {
+        tell(&format!("{paper} results across settings"), fault)?;
     }
     for folder in settings(&root.join("reports"), only)? {
         let name = folder.strip_prefix(root).unwrap_or(&folder).display().to_string();

@@ -42,7 +42,7 @@ pub struct Claim {
     pub source: &'static str,
     /// The assertion.
     pub statement: &'static str,
-    /// Split and measure, as `test-common/wer` or `test/cer`.
+    /// Split and measure, as `test-common/wer` or `test/cer`; several splits are pooled as `test-en+test-de/wer`.
     pub metric: &'static str,
     /// The arm that should have fewer errors.
     pub better: &'static str,
@@ -50,6 +50,25 @@ pub struct Claim {
     pub worse: &'static str,
     /// By how many points `better` may have more errors and the claim still holds: 0 for "is better", more for "matches".
     pub margin: f64,
+}
+
+/// An assertion of the paper that something gains more in one setting than in another.
+///
+/// What is compared is the share of the worse arm's errors that the better arm does not make, each at the same scale.
+#[derive(Debug, Clone, Copy)]
+pub struct Contrast {
+    /// Where the paper says so.
+    pub source: &'static str,
+    /// The assertion.
+    pub statement: &'static str,
+    /// The arm that should have fewer errors in both settings.
+    pub better: &'static str,
+    /// The arm it is compared with.
+    pub worse: &'static str,
+    /// Where more is gained: a corpus and a metric of it.
+    pub more: (&'static str, &'static str),
+    /// Where less is.
+    pub less: (&'static str, &'static str),
 }
 
 /// A question that a group of arms answers together: each of them is compared with the first.
@@ -109,6 +128,11 @@ pub trait Experiment {
 
     /// The claims that can be decided in this setting. Both arms of each must exist.
     fn claims(setting: &Setting) -> Vec<Claim>;
+
+    /// The claims that compare settings. The arms and corpora of each must exist.
+    fn contrasts() -> Vec<Contrast> {
+        Vec::new()
+    }
 
     /// The ablations that can be carried out in this setting. All their arms must exist.
     fn ablations(setting: &Setting) -> Vec<Ablation> {

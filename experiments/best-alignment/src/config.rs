@@ -134,7 +134,7 @@ impl Config {
     pub(crate) fn at(setting: &Setting) -> Self {
         let (steps, peak) = match setting.scale {
             Scale::Smoke => (30, 2e-3),
-            Scale::Mini => (2400, 3e-3),
+            Scale::Mini => (2100, 3e-3),
             Scale::Paper => (100_000, 1e-3),
         };
         let smoke = setting.scale == Scale::Smoke;
@@ -226,6 +226,14 @@ impl Config {
             Scale::Mini => sizes(block(96, 256, 4, 15, context(8, 24)), 16, [1, 1, 2, 2], 96),
             Scale::Paper => sizes(block(512, 2048, 8, 15, context(8, 64)), 128, [5, 2, 7, 5], 640),
         }
+    }
+
+    /// The same with so many blocks in the shared encoders, half of them causal, compared at all of them.
+    pub(crate) fn with_levels(mut self, levels: usize) -> Self {
+        self.model.streaming_blocks = levels / 2;
+        self.model.full_blocks = levels - levels / 2;
+        self.levels = (1..=levels).collect();
+        self
     }
 
     /// Refuses values that no training can honour and that nobody else looks at.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use candle_core::{DType, Device};
 use sandhi_core::{Labels, Padded};
-use sandhi_lab::{Ablation, Arm, Claim, Departure, Experiment, Reference, Run, Setting, Unknown};
+use sandhi_lab::{Ablation, Arm, Claim, Contrast, Departure, Experiment, Reference, Run, Setting, Unknown};
 use sandhi_model::CascadeModel;
 use sandhi_nn::{Mode, Params};
 use sandhi_recipe::{
@@ -17,6 +17,7 @@ use sandhi_transducer::Hypothesis;
 
 use crate::ablations::ablations;
 use crate::arms::arms;
+use crate::claims::{MORE_IN_SEVERAL_LANGUAGES, claims};
 use crate::config::{Config, Matching};
 use crate::layers::{self, gold_cells};
 use crate::matching::Cells;
@@ -47,71 +48,11 @@ impl Experiment for BestAlignment {
     }
 
     fn claims(setting: &Setting) -> Vec<Claim> {
-        // Of several languages the first has no test of rare words; its claims are about all of them, one by one.
-        let (common, rare) = match setting.corpus.as_str() {
-            "mini" => ("test-common/wer", "test-rare/wer"),
-            "mini-multilingual" => return multilingual_claims(),
-            _ => ("test/wer", "test/wer"),
-        };
-        let claim = |source, statement, metric, better, worse| Claim {
-            source,
-            statement,
-            metric,
-            better,
-            worse,
-            margin: 0.0,
-        };
-        let mut claims = vec![
-            claim(
-                "abstract",
-                "consistency along the best alignment lowers the error rate",
-                common,
-                "best",
-                "text",
-            ),
-            claim(
-                "abstract",
-                "and on words that the paired speech lacks",
-                rare,
-                "best",
-                "text",
-            ),
-            claim(
-                "abstract",
-                "it needs no upsampling heuristics: it is better than upsampled text",
-                rare,
-                "best",
-                "upsampled",
-            ),
-            claim(
-                "introduction",
-                "injected text lowers the error rate (the baseline's premise)",
-                rare,
-                "text",
-                "speech",
-            ),
-            claim(
-                "section 4",
-                "the best alignment is better to train along than the frame-wise one",
-                common,
-                "best",
-                "framewise",
-            ),
-        ];
-        if setting.corpus == "mini" {
-            // About what seeds of one arm differ by; set before there was any run.
-            claims.push(Claim {
-                margin: 2.0,
-                ..claim(
-                    "abstract",
-                    "it needs no explicit alignment: it matches the times at which labels were spoken (within 2 points)",
-                    common,
-                    "best",
-                    "gold",
-                )
-            });
-        }
-        claims
+        claims(setting)
+    }
+
+    fn contrasts() -> Vec<Contrast> {
+        vec![MORE_IN_SEVERAL_LANGUAGES]
     }
 
     fn ablations(setting: &Setting) -> Vec<Ablation> {
@@ -254,28 +195,6 @@ pub(crate) fn learn(config: &Config, data: &Arc<Data>, run: &mut Run) -> Result<
         },
     )?;
     Ok(model)
-}
-
-/// One claim for each language: what the paper holds of eleven together.
-fn multilingual_claims() -> Vec<Claim> {
-    let languages = [
-        (
-            "consistency along the best alignment lowers the error rate in English",
-            "test-en/wer",
-        ),
-        ("and in German", "test-de/wer"),
-        ("and in Spanish", "test-es/wer"),
-        ("and in French", "test-fr/wer"),
-    ];
-    let claim = |(statement, metric)| Claim {
-        source: "abstract",
-        statement,
-        metric,
-        better: "best",
-        worse: "text",
-        margin: 0.0,
-    };
-    languages.into_iter().map(claim).collect()
 }
 
 /// Where the labels of a batch were spoken, for the arm that wants to know.

@@ -5,7 +5,9 @@
 
 mod ablations;
 mod arms;
+mod claims;
 mod config;
+mod cost;
 mod experiment;
 mod layers;
 mod matching;
@@ -23,11 +25,16 @@ enum Command {
     /// One line each time more is written: seconds heard, a tab, `partial`, a tab, the text so far. At the end the streaming
     /// decoder's text as `first` and the full-context decoder's as `final`.
     Stream(stream::Options),
+    /// Time a training step with and without the consistency loss
+    ///
+    /// On random speech and text of the model of scale mini. The search for the best alignments is timed alone too.
+    Cost(cost::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     let about = "Best alignment: joint speech-text recognition with a consistency loss along the best alignment, at every layer";
-    sandhi_recipe::program::<BestAlignment, Command>(about, |Command::Stream(options)| {
-        stream::stream(&options)
+    sandhi_recipe::program::<BestAlignment, Command>(about, |command| match command {
+        Command::Stream(options) => stream::stream(&options),
+        Command::Cost(options) => cost::cost(&options),
     })
 }

@@ -122,6 +122,15 @@ impl RunEvidence {
         })
     }
 
+    /// What it was scored on: a split, or several joined by `+`; `None` if any of them is missing.
+    pub(crate) fn scored(&self, splits: &str) -> Option<Vec<&Utterance>> {
+        let mut all = Vec::new();
+        for split in splits.split('+') {
+            all.extend(self.utterances.get(split)?);
+        }
+        Some(all)
+    }
+
     /// `arm seed n`.
     pub(crate) fn name(&self) -> String {
         format!("{} seed {}", self.identity.arm, self.identity.seed)

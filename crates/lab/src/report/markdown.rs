@@ -2,7 +2,8 @@ use std::fmt::Write;
 
 use crate::format_duration;
 use crate::report::examples::Piece;
-use crate::report::rates::{SAMPLES, reading};
+use crate::report::rates::reading;
+use crate::report::resample::SAMPLES;
 use crate::report::table::{Table, bracketed, signed};
 use crate::report::verdict::{Judged, NONE_TESTED, any_tested};
 use crate::report::{Report, ablation, layers};
@@ -185,11 +186,13 @@ pub(crate) fn section(text: &mut String, heading: &str, body: &str) {
     }
 }
 
-fn pictures(text: &mut String, report: &Report) {
+/// The figures of levels, which lie in `folder`, and the numbers behind them; empty if no run looked at them.
+pub(crate) fn levels(report: &Report, folder: &str) -> String {
+    let mut text = String::new();
     if !report.layers.is_empty() {
         let _ = writeln!(
             text,
-            "## Levels\n\n![Distances at every level](layers.svg)\n\n{}\n\n{}",
+            "![Distances at every level]({folder}layers.svg)\n\n{}\n\n{}",
             layers::CAPTION,
             layers::markdown(&report.layers)
         );
@@ -197,11 +200,16 @@ fn pictures(text: &mut String, report: &Report) {
     if let Some((.., said)) = &report.paths {
         let _ = writeln!(
             text,
-            "![Best alignments](paths.svg)\n\n*{}*, {}\n",
+            "![Best alignments]({folder}paths.svg)\n\n*{}*, {}\n",
             plain(said),
             layers::PATHS_CAPTION
         );
     }
+    text
+}
+
+fn pictures(text: &mut String, report: &Report) {
+    section(text, "## Levels", &levels(report, ""));
     if !report.panels.is_empty() {
         text.push_str("## Learning curves\n\n![Learning curves](curves.svg)\n\n");
     }

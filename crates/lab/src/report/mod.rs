@@ -6,6 +6,7 @@
 mod ablation;
 mod alignment;
 mod axis;
+mod contrast;
 mod curves;
 mod evidence;
 mod examples;
@@ -18,6 +19,7 @@ mod measures;
 mod page;
 mod paths;
 mod rates;
+mod resample;
 mod results;
 mod spectrogram;
 mod svg;
@@ -28,6 +30,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use alignment::{Alignment, TimedWord};
+pub use contrast::across_settings;
 pub use paths::{LayerPaths, Level};
 pub use verify::{Check, verify};
 

@@ -1,16 +1,11 @@
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use sandhi_score::{
     Edits, Interval, Paired, Score, Unit, bootstrap, character_edits, error_rate, paired_bootstrap,
     word_edits,
 };
 
 use crate::report::evidence::RunEvidence;
+use crate::report::resample::{SAMPLES, SEED, resample, summary};
 use crate::{Error, Result};
-
-/// Resamples of every interval, and the seed of their draws. Those of the scorer's command line.
-pub(crate) const SAMPLES: usize = 1000;
-const SEED: u64 = 0;
 
 /// The error rate of an arm on a split, over all its seeds.
 #[derive(Debug, Clone)]
@@ -25,10 +20,7 @@ pub(crate) struct Rate {
 
 /// The rate of runs on a split; `None` if none of them was scored on it.
 pub(crate) fn rate(runs: &[RunEvidence], split: &str, unit: Unit) -> Result<Option<Rate>> {
-    let scored: Vec<&RunEvidence> = runs
-        .iter()
-        .filter(|run| run.utterances.contains_key(split))
-        .collect();
+    let scored: Vec<&RunEvidence> = runs.iter().filter(|run| run.scored(split).is_some()).collect();
     let Some(first) = scored.first() else {
         return Ok(None);
     };
@@ -49,10 +41,10 @@ pub(crate) fn rate(runs: &[RunEvidence], split: &str, unit: Unit) -> Result<Opti
     let interval = match edits.as_slice() {
         [only] => bootstrap(only, SAMPLES, SEED),
         several => {
-            over_seeds(several.len(), several[0].len(), |seeds, utterances| {
+            let drawn = resample(SEED, several.len(), several[0].len(), |seeds, utterances| {
                 percent(several, seeds, utterances)
-            })
-            .0
+            });
+            summary(drawn).0
         }
     };
     Ok(Some(Rate {
@@ -80,46 +72,71 @@ pub(crate) fn compare(
     split: &str,
     unit: Unit,
 ) -> Result<Option<Comparison>> {
-    let mut pairs = Vec::new();
-    for left in better.iter().filter(|run| run.utterances.contains_key(split)) {
-        let twin = |run: &&RunEvidence| {
-            run.identity.seed == left.identity.seed && run.utterances.contains_key(split)
-        };
-        if let Some(right) = worse.iter().find(twin) {
-            same_utterances(left, right, split)?;
-            pairs.push((left, right));
-        }
-    }
-    let Some(first) = pairs.first().map(|(left, _)| *left) else {
+    let Some(pairs) = Pairs::of(better, worse, split, unit)? else {
         return Ok(None);
     };
-    for (left, _) in &pairs {
-        same_utterances(first, left, split)?;
-    }
-    let left: Vec<Vec<Edits>> = pairs.iter().map(|(run, _)| edits(run, split, unit)).collect();
-    let right: Vec<Vec<Edits>> = pairs.iter().map(|(_, run)| edits(run, split, unit)).collect();
-    let pooled = |seeds: &[Vec<Edits>]| error_rate(unit, &seeds.concat()).value;
-    let utterances = left[0].len();
-    let paired = match (left.as_slice(), right.as_slice()) {
-        ([left], [right]) => paired_bootstrap(left, right, SAMPLES, SEED),
+    let paired = match (pairs.better.as_slice(), pairs.worse.as_slice()) {
+        ([better], [worse]) => paired_bootstrap(better, worse, SAMPLES, SEED),
         _ => {
             // The same seeds and utterances are drawn for both arms: what they share cancels.
-            let (difference, probability) = over_seeds(left.len(), utterances, |seeds, drawn| {
-                percent(&right, seeds, drawn) - percent(&left, seeds, drawn)
-            });
+            let (difference, probability) = summary(pairs.resample(SEED, |better, worse| worse - better));
             Paired {
                 difference,
                 probability,
             }
         }
     };
+    let pooled = |seeds: &[Vec<Edits>]| error_rate(unit, &seeds.concat()).value;
     Ok(Some(Comparison {
-        better: pooled(&left),
-        worse: pooled(&right),
+        better: pooled(&pairs.better),
+        worse: pooled(&pairs.worse),
         paired,
-        seeds: pairs.len(),
-        utterances,
+        seeds: pairs.better.len(),
+        utterances: pairs.better[0].len(),
     }))
+}
+
+/// The edits of two arms on the same utterances, by the seeds both have.
+pub(crate) struct Pairs {
+    pub(crate) better: Vec<Vec<Edits>>,
+    pub(crate) worse: Vec<Vec<Edits>>,
+}
+
+impl Pairs {
+    /// `None` if they share no seed that was scored on the split.
+    pub(crate) fn of(
+        better: &[RunEvidence],
+        worse: &[RunEvidence],
+        split: &str,
+        unit: Unit,
+    ) -> Result<Option<Self>> {
+        let mut pairs = Self {
+            better: Vec::new(),
+            worse: Vec::new(),
+        };
+        let mut first = None;
+        for left in better.iter().filter(|run| run.scored(split).is_some()) {
+            let twin =
+                |run: &&RunEvidence| run.identity.seed == left.identity.seed && run.scored(split).is_some();
+            if let Some(right) = worse.iter().find(twin) {
+                same_utterances(left, right, split)?;
+                same_utterances(first.get_or_insert(left), left, split)?;
+                pairs.better.push(edits(left, split, unit));
+                pairs.worse.push(edits(right, split, unit));
+            }
+        }
+        Ok(first.map(|_| pairs))
+    }
+
+    /// A statistic of both error rates, in resamples of seeds and utterances.
+    pub(crate) fn resample(&self, seed: u64, statistic: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+        resample(seed, self.better.len(), self.better[0].len(), |seeds, drawn| {
+            statistic(
+                percent(&self.better, seeds, drawn),
+                percent(&self.worse, seeds, drawn),
+            )
+        })
+    }
 }
 
 /// How the rates of a table are made, said under it.
@@ -128,48 +145,6 @@ pub(crate) fn reading() -> String {
         "Errors per hundred; where there are several seeds, their mean. Intervals: 95 % percentile bootstrap over utterances, and \
          over seeds where there are several, {SAMPLES} resamples. Lower is better."
     )
-}
-
-/// The interval of a statistic when seeds and utterances are both drawn with replacement, and how often it is
-/// positive; zero counts as half.
-///
-/// One seed fewer is drawn than there are, else the variance of a mean over few seeds would come out too small by
-/// 1/seeds (Rao & Wu 1988, "Resampling inference with complex survey data"). There must be two or more.
-fn over_seeds(
-    seeds: usize,
-    utterances: usize,
-    statistic: impl Fn(&[usize], &[usize]) -> f64,
-) -> (Interval, f64) {
-    let mut values: Vec<f64> = (0..SAMPLES)
-        .map(|sample| {
-            // One stream per resample: no draw depends on how many came before it.
-            let mut random = ChaCha8Rng::seed_from_u64(SEED);
-            random.set_stream(sample as u64);
-            let drawn_seeds: Vec<usize> = (1..seeds).map(|_| random.random_range(0..seeds)).collect();
-            let drawn: Vec<usize> = (0..utterances)
-                .map(|_| random.random_range(0..utterances))
-                .collect();
-            statistic(&drawn_seeds, &drawn)
-        })
-        .collect();
-    let won: f64 = values
-        .iter()
-        .map(|&value| {
-            if value > 0.0 {
-                1.0
-            } else {
-                f64::from(value == 0.0) / 2.0
-            }
-        })
-        .sum();
-    values.sort_by(f64::total_cmp);
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let interval = Interval {
-        mean,
-        low: percentile(&values, 0.025),
-        high: percentile(&values, 0.975),
-    };
-    (interval, won / SAMPLES as f64)
 }
 
 /// The rate of drawn utterances at drawn seeds, percent.
@@ -182,20 +157,13 @@ fn percent(edits: &[Vec<Edits>], seeds: &[usize], utterances: &[usize]) -> f64 {
     error_rate(Unit::Word, &[drawn]).value
 }
 
-/// Linear interpolation between the order statistics around a share of sorted values.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    low + (high - low) * place.fract()
-}
-
 /// The edits of a run's utterances, in the order of their ids.
 fn edits(run: &RunEvidence, split: &str, unit: Unit) -> Vec<Edits> {
     let count = match unit {
         Unit::Word => word_edits,
         Unit::Character => character_edits,
     };
-    let utterances = run.utterances.get(split).map_or(&[][..], Vec::as_slice);
+    let utterances = run.scored(split).unwrap_or_default();
     utterances
         .iter()
         .map(|utterance| count(&utterance.reference, &utterance.hypothesis))
@@ -205,7 +173,7 @@ fn edits(run: &RunEvidence, split: &str, unit: Unit) -> Vec<Edits> {
 /// Rates are only comparable on the same utterances with the same references.
 fn same_utterances(left: &RunEvidence, right: &RunEvidence, split: &str) -> Result<()> {
     let key = |run: &RunEvidence| -> Vec<(String, String)> {
-        let utterances = run.utterances.get(split).map_or(&[][..], Vec::as_slice);
+        let utterances = run.scored(split).unwrap_or_default();
         utterances
             .iter()
             .map(|utterance| (utterance.id.clone(), utterance.reference.clone()))
@@ -219,32 +187,4 @@ fn same_utterances(left: &RunEvidence, right: &RunEvidence, split: &str) -> Resu
         left: left.name(),
         right: right.name(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use super::*;
-
-    #[test]
-    fn interval_over_seeds_has_the_variance_of_a_mean() {
-        let values: [f64; 3] = [20.0, 23.0, 24.5];
-        let (count, mean) = (
-            values.len() as f64,
-            values.iter().sum::<f64>() / values.len() as f64,
-        );
-        let unbiased = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        let drawn = RefCell::new(Vec::new());
-        over_seeds(values.len(), 1, |seeds, _| {
-            let mean = seeds.iter().map(|&seed| values[seed]).sum::<f64>() / seeds.len() as f64;
-            drawn.borrow_mut().push(mean);
-            mean
-        });
-        let drawn = drawn.into_inner();
-        let spread = drawn.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / drawn.len() as f64;
-        // A bootstrap that draws as many as there are would have two thirds of it.
-        let ratio = spread / (unbiased / count);
-        assert!((ratio - 1.0).abs() < 0.15, "{ratio}");
-    }
 }

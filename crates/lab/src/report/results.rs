@@ -2,16 +2,17 @@ use std::fmt::Write;
 
 use crate::format_duration;
 use crate::report::facts::{RunFacts, unique};
-use crate::report::markdown::{cell, claims, plain, rates_table, section};
+use crate::report::markdown::{cell, claims, levels, plain, rates_table, section};
 use crate::report::{Report, ablation};
 
 /// A setting's section in the file of all results: what a reader compares, and what he needs to make it again. Curves,
-/// alignments and examples are left to the report.
+/// alignments of labels and examples are left to the report.
 pub(crate) fn write(report: &Report) -> String {
     let (reference, setting) = (&report.plan.reference, &report.plan.setting);
     let (key, name) = (&reference.key, setting.name());
+    let folder = format!("reports/{key}/{name}/");
     let mut text = format!(
-        "## {key}, {name}\n\n{} ({}). Scale *{}*, corpus *{}*{}; [report](reports/{key}/{name}/README.md).\n\n",
+        "## {key}, {name}\n\n{} ({}). Scale *{}*, corpus *{}*{}; [report]({folder}README.md).\n\n",
         plain(&reference.title),
         plain(&reference.venue),
         setting.scale,
@@ -26,6 +27,7 @@ pub(crate) fn write(report: &Report) -> String {
     section(&mut text, "### Claims", &claims(report));
     let ablations = ablation::sections(&report.ablations, "####");
     section(&mut text, "### Ablations", &ablations);
+    section(&mut text, "### Levels", &levels(report, &folder));
     section(&mut text, "### Other measures", &report.measures.markdown());
     section(&mut text, "### Runs", &runs(report));
     text

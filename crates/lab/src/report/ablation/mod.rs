@@ -13,7 +13,8 @@ use sandhi_score::{Interval, Unit};
 use crate::plan::split_and_unit;
 use crate::report::evidence::{ArmEvidence, Evidence};
 use crate::report::facts;
-use crate::report::rates::{Comparison, Rate, SAMPLES, compare, rate};
+use crate::report::rates::{Comparison, Rate, compare, rate};
+use crate::report::resample::SAMPLES;
 use crate::{Plan, PlanAblation, Result, Scale};
 
 /// An ablation with what its runs say.

@@ -1,9 +1,15 @@
+mod parts;
+
 use sandhi_score::Unit;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{config_hash, differences, to_table};
 use crate::suggest::unknown;
-use crate::{Ablation, Error, Experiment, Override, Result, Setting};
+use crate::{Error, Experiment, Override, Result, Setting};
+
+pub use parts::{
+    PlanAblation, PlanArm, PlanClaim, PlanContrast, PlanDeparture, PlanPlace, PlanReference, PlanUnknown,
+};
 
 /// What an experiment intends in a setting: what `plan --json` prints and the report is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +24,9 @@ pub struct Plan {
     pub arms: Vec<PlanArm>,
     /// The claims.
     pub claims: Vec<PlanClaim>,
+    /// The claims that compare settings; a plan written before there were any has none.
+    #[serde(default)]
+    pub contrasts: Vec<PlanContrast>,
     /// The ablations; a plan written before there were any has none.
     #[serde(default)]
     pub ablations: Vec<PlanAblation>,
@@ -25,78 +34,6 @@ pub struct Plan {
     pub departures: Vec<PlanDeparture>,
     /// What the paper does not say.
     pub unknowns: Vec<PlanUnknown>,
-}
-
-/// [`Reference`](crate::Reference), owned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct PlanReference {
-    pub key: String,
-    pub title: String,
-    pub authors: String,
-    pub venue: String,
-    pub arxiv: String,
-    pub bibtex: String,
-}
-
-/// [`Arm`](crate::Arm), owned, with its configuration as text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlanArm {
-    /// Name.
-    pub name: String,
-    /// The question it answers.
-    pub why: String,
-    /// Whether a plain `reproduce` runs it.
-    pub default: bool,
-    /// SHA-256 of the configuration, overrides included.
-    pub config_hash: String,
-    /// In which fields it differs from the first arm.
-    pub changes: Vec<String>,
-    /// The configuration, as TOML.
-    pub config: String,
-    /// How long one run takes on one core, if the experiment can say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_seconds: Option<f64>,
-}
-
-/// [`Claim`](crate::Claim), owned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct PlanClaim {
-    pub source: String,
-    pub statement: String,
-    pub metric: String,
-    pub better: String,
-    pub worse: String,
-    /// A plan written before there were margins has only claims of being better.
-    #[serde(default)]
-    pub margin: f64,
-}
-
-/// [`Ablation`](crate::Ablation), owned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct PlanAblation {
-    pub name: String,
-    pub question: String,
-    pub arms: Vec<String>,
-    pub metrics: Vec<String>,
-}
-
-/// [`Departure`](crate::Departure), owned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct PlanDeparture {
-    pub what: String,
-    pub why: String,
-}
-
-/// [`Unknown`](crate::Unknown), owned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct PlanUnknown {
-    pub what: String,
-    pub reading: String,
 }
 
 impl Plan {
@@ -147,6 +84,7 @@ impl Plan {
                     margin: claim.margin,
                 })
                 .collect(),
+            contrasts: E::contrasts().iter().map(PlanContrast::of).collect(),
             ablations: E::ablations(setting).iter().map(PlanAblation::of).collect(),
             departures: E::departures()
                 .into_iter()
@@ -167,8 +105,30 @@ impl Plan {
             plan.arm(&claim.better)?;
             plan.arm(&claim.worse)?;
         }
+        plan.check_contrasts()?;
         plan.check_ablations()?;
         Ok(plan)
+    }
+
+    /// Every contrast compares arms that exist on corpora that exist, by metrics.
+    fn check_contrasts(&self) -> Result<()> {
+        let corpora: Vec<&str> = self.corpora.iter().map(String::as_str).collect();
+        for contrast in &self.contrasts {
+            self.arm(&contrast.better)?;
+            self.arm(&contrast.worse)?;
+            for place in [&contrast.more, &contrast.less] {
+                if !self.corpora.contains(&place.corpus) {
+                    return Err(unknown("corpus", &place.corpus, &corpora));
+                }
+                if split_and_unit(&place.metric).is_none() {
+                    return Err(Error::Config {
+                        origin: format!("of the claim '{}'", contrast.statement),
+                        reason: format!("expected metrics as test/wer or test/cer, got {}", place.metric),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Every ablation has a name of its own, and compares arms that exist with another that exists.
@@ -227,18 +187,6 @@ impl Plan {
                 &self.arms.iter().map(|arm| arm.name.as_str()).collect::<Vec<_>>(),
             )
         })
-    }
-}
-
-impl PlanAblation {
-    fn of(ablation: &Ablation) -> Self {
-        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Self {
-            name: ablation.name.to_owned(),
-            question: ablation.question.to_owned(),
-            arms: owned(ablation.arms),
-            metrics: owned(ablation.metrics),
-        }
     }
 }
 
