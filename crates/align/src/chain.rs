@@ -15,6 +15,7 @@
 //! than to bring them back from memory.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -23,7 +24,7 @@ use crate::grid::Grid;
 use crate::moves::Reading;
 use crate::scaled::Scaled;
 use crate::sheared::Sheared;
-use crate::waves::{Front, LANES, Nodes, STRIP, Waves};
+use crate::waves::{Front, LANES, STRIP, Waves};
 
 /// Probabilities below this count as none: products of smaller numbers would be slow.
 const NEGLIGIBLE: f64 = 1e-200;
@@ -31,28 +32,31 @@ const NEGLIGIBLE: f64 = 1e-200;
 /// The logarithm of the summed weights of all alignments, to base `2^rate`: −∞ if there is none, NaN if one is no number. If
 /// it is finite, the probabilities that alignments take the cells are written into `taken`. The grid must have cells.
 pub(crate) fn log_total<R: Reading>(grid: &Grid<'_>, rate: f64, taken: Option<&mut GridMut<'_>>) -> f64 {
-    let waves = Waves::of::<R>(grid);
-    let blocks = waves.blocks(waves.count().isqrt());
+    let waves = Waves {
+        frames: grid.frames,
+        labels: grid.labels,
+    };
+    let block = waves.count().isqrt();
+    let blocks = (0..waves.count()).step_by(block);
+    let blocks = blocks.map(|start| start..waves.count().min(start + block));
     let arch = Arch::new();
     let mut kept = Vec::new();
     let mut front = Front::new::<R>(waves);
     let mut cells = Sheared::new(waves);
-    let forward = |cells: &mut Sheared, front: &mut Front<ScaledNodes>, shares: Option<&mut Vec<f64>>| {
-        arch.dispatch(Forward {
-            rate,
-            waves,
-            cells,
-            front,
-            shares,
-            reading: PhantomData::<R>,
-        });
-    };
     for block in blocks.clone() {
         if taken.is_some() {
             kept.push(front.clone());
         }
-        cells.read(block, grid);
-        forward(&mut cells, &mut front, None);
+        arch.dispatch(Forward {
+            grid,
+            waves,
+            block,
+            rate,
+            cells: &mut cells,
+            front: &mut front,
+            shares: None,
+            reading: PhantomData::<R>,
+        });
     }
     let total = front.last.get(waves.labels).log(rate);
     let Some(taken) = taken.filter(|_| total.is_finite()) else {
@@ -62,81 +66,65 @@ pub(crate) fn log_total<R: Reading>(grid: &Grid<'_>, rate: f64, taken: Option<&m
     let mut flow = Flow::new(waves);
     for (block, front) in blocks.zip(&mut kept).rev() {
         shares.clear();
-        cells.read(block, grid);
-        forward(&mut cells, front, Some(&mut shares));
+        arch.dispatch(Forward {
+            grid,
+            waves,
+            block,
+            rate,
+            cells: &mut cells,
+            front,
+            shares: Some(&mut shares),
+            reading: PhantomData::<R>,
+        });
         arch.dispatch(Backward {
             waves,
             cells: &mut cells,
             shares: &shares,
             flow: &mut flow,
+            taken,
             reading: PhantomData::<R>,
         });
-        cells.write(taken);
     }
     total
 }
 
-/// The summed weights of the paths to the nodes of a wave, by place.
-#[derive(Clone)]
-struct ScaledNodes {
-    mantissas: Vec<f64>,
-    exponents: Vec<f64>,
-}
-
-impl ScaledNodes {
-    fn get(&self, place: usize) -> Scaled {
-        Scaled {
-            mantissa: self.mantissas[place],
-            exponent: self.exponents[place],
-        }
-    }
-}
-
-impl Nodes for ScaledNodes {
-    fn none(places: usize) -> Self {
-        Self {
-            mantissas: vec![Scaled::ZERO.mantissa; places],
-            exponents: vec![Scaled::ZERO.exponent; places],
-        }
-    }
-
-    fn border(&mut self, place: usize, free: bool) {
-        let sum = if free { Scaled::ONE } else { Scaled::ZERO };
-        (self.mantissas[place], self.exponents[place]) = (sum.mantissa, sum.exponent);
-    }
-}
-
 /// The recursion from the start, over some waves.
-struct Forward<'a, R> {
-    rate: f64,
+struct Forward<'a, 'g, R> {
+    grid: &'a Grid<'g>,
     waves: Waves,
-    /// Costs.
+    block: Range<usize>,
+    rate: f64,
+    /// For the costs.
     cells: &'a mut Sheared,
-    front: &'a mut Front<ScaledNodes>,
+    front: &'a mut Front,
     /// Of every strip the shares of the first arc are appended, then those of the second, and so on.
     shares: Option<&'a mut Vec<f64>>,
     reading: PhantomData<R>,
 }
 
-impl<R: Reading> WithSimd for Forward<'_, R> {
+impl<R: Reading> WithSimd for Forward<'_, '_, R> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
         let mut entered = Entered::default();
-        for n in self.cells.waves.clone() {
+        self.cells.read(self.block.clone(), self.grid);
+        for n in self.block {
             for strip in self.waves.strips(n) {
-                let costs = self.cells.strip(n, strip);
+                entered.weigh(self.cells.strip(n, strip), self.rate, !S::IS_SCALAR);
                 let before = [0, 1, 2].map(|k| {
                     // A reading without a third arc does not look at it.
                     let arc = R::ARCS[k.min(R::ARCS.len() - 1)];
-                    let nodes = self.front.before::<R>(arc);
+                    let nodes = self.front.before(arc);
                     (
                         &nodes.mantissas[strip.before(arc)],
                         &nodes.exponents[strip.before(arc)],
                     )
                 });
-                entered.enter::<R>(costs, self.rate, before, !S::IS_SCALAR);
+                match self.shares {
+                    Some(_) => entered.enter::<R, true>(before),
+                    None => entered.enter::<R, false>(before),
+                }
                 let nodes = &mut self.front.earlier;
                 nodes.mantissas[strip.places()].copy_from_slice(&entered.mantissas[..strip.lanes]);
                 nodes.exponents[strip.places()].copy_from_slice(&entered.exponents[..strip.lanes]);
@@ -153,6 +141,9 @@ impl<R: Reading> WithSimd for Forward<'_, R> {
 
 /// What is found of a strip. On the stack, where the compiler sees that it lies apart from what it is made of.
 struct Entered {
+    /// Of the cells: mantissas and exponents of their weights. Found before the nodes, as a processor does not see far enough
+    /// ahead to begin with the next vector's while it waits for the nodes of one.
+    weights: [[f64; STRIP]; 2],
     mantissas: [f64; STRIP],
     exponents: [f64; STRIP],
     /// By arc.
@@ -162,6 +153,7 @@ struct Entered {
 impl Default for Entered {
     fn default() -> Self {
         Self {
+            weights: [[0.0; STRIP]; 2],
             mantissas: [0.0; STRIP],
             exponents: [0.0; STRIP],
             shares: [[0.0; STRIP]; 3],
@@ -170,15 +162,27 @@ impl Default for Entered {
 }
 
 impl Entered {
+    #[inline(always)]
+    fn weigh(&mut self, costs: &[f64], rate: f64, fused: bool) {
+        let [mantissas, exponents] = &mut self.weights;
+        for ((&cost, mantissa), exponent) in costs.iter().zip(mantissas).zip(exponents) {
+            let weight = Scaled::power(-cost, rate, fused);
+            (*mantissa, *exponent) = (weight.mantissa, weight.exponent);
+        }
+    }
+
     /// `before` has for each arc mantissas and exponents of the nodes that it comes from.
     #[inline(always)]
-    fn enter<R: Reading>(&mut self, costs: &[f64], rate: f64, before: [(&[f64], &[f64]); 3], fused: bool) {
+    fn enter<R: Reading, const SHARES: bool>(&mut self, before: [(&[f64], &[f64]); 3]) {
         // Whole vectors, which the compiler is to know.
-        let count = costs.len().min(STRIP) / LANES * LANES;
+        let count = before[0].0.len().min(STRIP) / LANES * LANES;
         let before = before.map(|(mantissas, exponents)| (&mantissas[..count], &exponents[..count]));
         let arcs = R::ARCS.len();
-        for (i, &cost) in costs[..count].iter().enumerate() {
-            let weight = Scaled::power(-cost, rate, fused);
+        for i in 0..count {
+            let weight = Scaled {
+                mantissa: self.weights[0][i],
+                exponent: self.weights[1][i],
+            };
             let mut terms = [Scaled::ZERO; 3];
             let mut shares = [0.0; 3];
             for (k, arc) in R::ARCS.iter().enumerate() {
@@ -190,8 +194,10 @@ impl Entered {
             }
             let sum = Scaled::sum(&terms[..arcs], &mut shares[..arcs]);
             (self.mantissas[i], self.exponents[i]) = (sum.mantissa, sum.exponent);
-            for (by_arc, &share) in self.shares.iter_mut().zip(&shares[..arcs]) {
-                by_arc[i] = share;
+            if SHARES {
+                for (by_arc, &share) in self.shares.iter_mut().zip(&shares[..arcs]) {
+                    by_arc[i] = share;
+                }
             }
         }
     }
@@ -209,16 +215,17 @@ impl Flow {
 }
 
 /// The recursion from the end, over some waves.
-struct Backward<'a, R> {
+struct Backward<'a, 't, R> {
     waves: Waves,
-    /// To be filled with the probabilities.
+    /// Of the same waves; for the probabilities.
     cells: &'a mut Sheared,
     shares: &'a [f64],
     flow: &'a mut Flow,
+    taken: &'a mut GridMut<'t>,
     reading: PhantomData<R>,
 }
 
-impl<R: Reading> WithSimd for Backward<'_, R> {
+impl<R: Reading> WithSimd for Backward<'_, '_, R> {
     type Output = ();
 
     #[inline(always)]
@@ -234,7 +241,7 @@ impl<R: Reading> WithSimd for Backward<'_, R> {
                 for arc in R::ARCS {
                     let by_arc;
                     (by_arc, shares) = shares.split_at(strip.lanes);
-                    let to = &mut before[R::waves(*arc) - 1][strip.before(*arc)];
+                    let to = &mut before[arc.waves() - 1][strip.before(*arc)];
                     let flows = here[strip.places()].iter().zip(by_arc);
                     for ((&node, &share), (to, taken)) in flows.zip(to.iter_mut().zip(&mut *taken)) {
                         // What leads nowhere has no part in anything, even if its shares are no numbers.
@@ -249,5 +256,6 @@ impl<R: Reading> WithSimd for Backward<'_, R> {
             here[labels.start..labels.end + 2].fill(0.0);
             self.flow.0.rotate_left(1);
         }
+        self.cells.write(self.taken);
     }
 }

@@ -46,6 +46,13 @@ pub(crate) struct Arc {
     pub(crate) takes: bool,
 }
 
+impl Arc {
+    /// By how much t + u grows: 1 or 2.
+    pub(crate) const fn waves(self) -> usize {
+        self.frames + self.labels
+    }
+}
+
 const fn takes(frames: usize, labels: usize) -> Arc {
     Arc {
         frames,
@@ -76,23 +83,6 @@ pub(crate) trait Reading {
     const SKIPS_FRAMES: bool = false;
     /// Labels before the first frame may be skipped: nodes (−1, u) are free.
     const SKIPS_LABELS: bool = false;
-    /// 1 if the labels of a frame wait for one another, as some arc stays at its frame; else 0.
-    const LAG: usize = lag(Self::ARCS);
-
-    /// How many [waves](crate::waves::Waves) back the nodes lie that `arc` leaves from: 1 or 2.
-    fn waves(arc: Arc) -> usize {
-        arc.frames + Self::LAG * arc.labels
-    }
-}
-
-const fn lag(mut arcs: &[Arc]) -> usize {
-    while let [arc, rest @ ..] = arcs {
-        if arc.frames == 0 {
-            return 1;
-        }
-        arcs = rest;
-    }
-    0
 }
 
 /// [`Moves::EveryLabel`].

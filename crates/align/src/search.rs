@@ -8,9 +8,7 @@ use sandhi_core::Result;
 
 use crate::Moves;
 use crate::grid::Grid;
-use crate::moves::{self, Reading};
-use crate::sheared::Sheared;
-use crate::waves::{Front, LANES, Nodes, STRIP, Strip, Waves};
+use crate::moves::{self, Arc, Reading};
 
 /// The cells `(t, u)` of the cheapest alignment, in order: O(T U) time and bits.
 pub(crate) fn cheapest(moves: Moves, grid: &Grid<'_>) -> Result<Vec<(usize, usize)>> {
@@ -26,14 +24,15 @@ pub(crate) fn cheapest(moves: Moves, grid: &Grid<'_>) -> Result<Vec<(usize, usiz
     })
 }
 
-/// Waves of which a label's decisions share a word, and whose costs are brought together.
+/// Frames of which a label's decisions share a word.
 const WORD: usize = u64::BITS as usize;
+/// Labels of the widest vector there is.
+const LANES: usize = 8;
+/// Labels whose results are kept on the stack.
+const STRIP: usize = 256;
 
 fn search<R: Reading>(grid: &Grid<'_>) -> Vec<(usize, usize)> {
-    if grid.frames == 0 || grid.labels == 0 {
-        return Vec::new();
-    }
-    let mut decisions = Decisions::new(Waves::of::<R>(grid), R::ARCS.len() - 1);
+    let mut decisions = Decisions::new(grid, R::ARCS.len() - 1);
     Arch::new().dispatch(Forward {
         grid,
         decisions: &mut decisions,
@@ -56,68 +55,42 @@ fn search<R: Reading>(grid: &Grid<'_>) -> Vec<(usize, usize)> {
 
 /// Which arc each node was entered by: the last of those whose bit is set, as each was better than all before it, or arc 0.
 ///
-/// A bit for each wave in a word for each label, so that what a vector of cells decides is a vector of words as it is.
+/// A bit for each frame in a word for each label, so that what a vector of labels decides is a vector of words as it is.
 struct Decisions {
-    waves: Waves,
-    /// Of every [`WORD`] waves: the first of its words, and the labels that these are of.
-    blocks: Vec<(usize, Range<usize>)>,
-    /// Of every block a plane for each arc but arc 0.
     words: Vec<u64>,
+    /// Labels in whole vectors.
+    width: usize,
+    /// One for each arc but arc 0.
     planes: usize,
 }
 
 impl Decisions {
-    fn new(waves: Waves, planes: usize) -> Self {
-        let mut blocks = Vec::new();
-        let mut words = 0;
-        for block in waves.blocks(WORD) {
-            // Behind the last there is room for a vector.
-            let labels = waves.labels(block.start).start..waves.labels(block.end - 1).end + LANES;
-            blocks.push((words, labels.clone()));
-            words += planes * labels.len();
-        }
+    fn new(grid: &Grid<'_>, planes: usize) -> Self {
+        let width = grid.labels.next_multiple_of(LANES);
         Self {
-            waves,
-            blocks,
-            words: vec![0; words],
+            words: vec![0; grid.frames.div_ceil(WORD) * planes * width],
+            width,
             planes,
         }
     }
 
-    /// The words of a strip of wave `n`, by plane. A reading without a second plane does not look at it.
-    fn strip(&mut self, n: usize, strip: Strip) -> [&mut [u64]; 2] {
-        let (start, labels) = &self.blocks[n / WORD];
-        let (first, second) = self.words[*start..][..self.planes * labels.len()].split_at_mut(labels.len());
-        let lanes = strip.first - labels.start..strip.first - labels.start + strip.lanes;
-        let second = if self.planes == 1 {
-            second
-        } else {
-            &mut second[lanes.clone()]
-        };
-        [&mut first[lanes], second]
+    /// The words of some labels at frame `t`, by plane. A reading without a second plane does not look at it.
+    fn strip(&mut self, t: usize, labels: Range<usize>) -> [&mut [u64]; 2] {
+        let size = self.planes * self.width;
+        let frame = &mut self.words[t / WORD * size..][..size];
+        let (first, second) = frame.split_at_mut(self.width);
+        let second = second.get_mut(labels.clone()).unwrap_or_default();
+        [&mut first[labels], second]
     }
 
     fn arc(&self, t: usize, u: usize) -> usize {
-        let n = self.waves.wave(t, u);
-        let (start, labels) = &self.blocks[n / WORD];
-        let word = |plane: usize| self.words[start + plane * labels.len() + u - labels.start];
-        let set = |plane: &usize| word(*plane) >> (n % WORD) & 1 == 1;
+        let word = |plane: usize| self.words[(t / WORD * self.planes + plane) * self.width + u];
+        let set = |plane: &usize| word(*plane) >> (t % WORD) & 1 == 1;
         (0..self.planes).rev().find(set).map_or(0, |plane| plane + 1)
     }
 }
 
-/// What the cheapest path to each node of a wave costs, by place.
-impl Nodes for Vec<f64> {
-    fn none(places: usize) -> Self {
-        vec![f64::INFINITY; places]
-    }
-
-    fn border(&mut self, place: usize, free: bool) {
-        self[place] = if free { 0.0 } else { f64::INFINITY };
-    }
-}
-
-/// The recursion from the start.
+/// The recursion from the start, frame by frame.
 struct Forward<'a, 'g, R> {
     grid: &'a Grid<'g>,
     decisions: &'a mut Decisions,
@@ -129,75 +102,112 @@ impl<R: Reading> WithSimd for Forward<'_, '_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let waves = self.decisions.waves;
-        let mut costs = Sheared::new(waves);
-        let mut front = Front::<Vec<f64>>::new::<R>(waves);
-        // On the stack, where the compiler sees that it lies apart from what it is made of.
-        let mut totals = [0.0; STRIP];
-        for block in waves.blocks(WORD) {
-            costs.read(block.clone(), self.grid);
-            for n in block {
-                for strip in waves.strips(n) {
-                    let before = [0, 1, 2].map(|k| {
-                        // A reading without a third arc does not look at it.
-                        let arc = R::ARCS[k.min(R::ARCS.len() - 1)];
-                        &front.before::<R>(arc)[strip.before(arc)]
-                    });
-                    let words = self.decisions.strip(n, strip);
-                    enter::<R>(costs.strip(n, strip), before, 1 << (n % WORD), &mut totals, words);
-                    front.earlier[strip.places()].copy_from_slice(&totals[..strip.lanes]);
+        let labels = self.grid.labels;
+        let border = |free: bool| if free { 0.0 } else { f64::INFINITY };
+        // D of a frame, from the border at u = −1 on; and of the frame before it, at first the border at t = −1.
+        let mut now = vec![border(R::SKIPS_FRAMES); self.decisions.width + 1];
+        let mut before = vec![border(R::SKIPS_LABELS); self.decisions.width + 1];
+        before[0] = 0.0;
+        let mut strip = Strip::default();
+        for t in 0..self.grid.frames {
+            now[0] = border(R::SKIPS_FRAMES);
+            for first in (0..labels).step_by(STRIP) {
+                let cells = STRIP.min(labels - first);
+                self.grid.part(t, first..first + cells, strip.costs.iter_mut());
+                // Behind the last label a vector has what was there before, and nobody reads what comes of it.
+                let end = first + cells.next_multiple_of(LANES);
+                strip.totals[0] = now[first];
+                let words = self.decisions.strip(t, first..end);
+                strip.enter::<R>(&before[first..=end], 1 << (t % WORD), words);
+                now[first..=end].copy_from_slice(&strip.totals[..=end - first]);
+            }
+            std::mem::swap(&mut now, &mut before);
+        }
+    }
+}
+
+/// Some labels at a frame. On the stack, where the compiler sees that this lies apart from what it is made of.
+struct Strip {
+    costs: [f64; STRIP],
+    /// D, from one label earlier on.
+    totals: [f64; STRIP + 1],
+}
+
+impl Default for Strip {
+    fn default() -> Self {
+        Self {
+            costs: [0.0; STRIP],
+            totals: [0.0; STRIP + 1],
+        }
+    }
+}
+
+impl Strip {
+    /// Enters the nodes of whole vectors. `before` starts one label earlier; into `words` goes `bit` wherever an arc is better
+    /// than those before it.
+    ///
+    /// If an arc stays at the frame, nodes wait for one another. But only their least totals do, which are found first, one after
+    /// another, so that the decisions are left for vectors.
+    #[inline(always)]
+    fn enter<R: Reading>(&mut self, before: &[f64], bit: u64, words: [&mut [u64]; 2]) {
+        let count = (before.len() - 1).min(STRIP) / LANES * LANES;
+        let before = &before[..=count];
+        let [first, second] = words;
+        let first = &mut first[..count];
+        for cost in &mut self.costs[..count] {
+            *cost = ordered(*cost);
+        }
+        for i in 0..count {
+            let mut least = f64::INFINITY;
+            for arc in R::ARCS {
+                if arc.frames == 1 {
+                    least = lesser(arc.total(before[i + 1 - arc.labels], self.costs[i]), least);
                 }
-                front.advance::<R>(n);
+            }
+            self.totals[i + 1] = least;
+        }
+        for arc in R::ARCS {
+            if arc.frames == 0 {
+                let mut least = self.totals[0];
+                for (total, &cost) in self.totals[1..].iter_mut().zip(&self.costs[..count]) {
+                    least = lesser(arc.total(least, cost), *total);
+                    *total = least;
+                }
+            }
+        }
+        let total = |k: usize, i: usize| {
+            let arc = R::ARCS[k];
+            let from = match arc.frames {
+                0 => self.totals[i],
+                _ => before[i + 1 - arc.labels],
+            };
+            arc.total(from, self.costs[i])
+        };
+        // Strict comparisons keep the preferred of equals.
+        for (i, word) in first.iter_mut().enumerate() {
+            *word |= if total(1, i) < total(0, i) { bit } else { 0 };
+        }
+        if R::ARCS.len() > 2 {
+            for (i, word) in second[..count].iter_mut().enumerate() {
+                let least = lesser(total(0, i), total(1, i));
+                *word |= if total(2, i) < least { bit } else { 0 };
             }
         }
     }
 }
 
-/// Enters the nodes of a strip. `before` has for each arc the totals of the nodes that it comes from; into `words` goes `bit`
-/// wherever an arc is better than those before it.
-#[inline(always)]
-fn enter<R: Reading>(
-    costs: &[f64],
-    before: [&[f64]; 3],
-    bit: u64,
-    totals: &mut [f64; STRIP],
-    words: [&mut [u64]; 2],
-) {
-    // Whole vectors, which the compiler is to know.
-    let count = costs.len().min(STRIP) / LANES * LANES;
-    let before = before.map(|totals| &totals[..count]);
-    let [first, second] = words;
-    let (first, second) = (
-        &mut first[..count],
-        if R::ARCS.len() > 2 {
-            &mut second[..count]
-        } else {
-            second
-        },
-    );
-    for (i, &cost) in costs[..count].iter().enumerate() {
-        let cost = ordered(cost);
-        let total = |k: usize| {
-            if R::ARCS[k].takes {
-                before[k][i] + cost
-            } else {
-                before[k][i]
-            }
-        };
-        // A strict comparison keeps the preferred of equals.
-        let better = |k, best: &mut f64| {
-            let total = total(k);
-            let better = total < *best;
-            *best = if better { total } else { *best };
-            if better { bit } else { 0 }
-        };
-        let mut best = total(0);
-        first[i] |= better(1, &mut best);
-        if R::ARCS.len() > 2 {
-            second[i] |= better(2, &mut best);
-        }
-        totals[i] = best;
+impl Arc {
+    /// What a path costs at the end of the arc.
+    #[inline(always)]
+    fn total(self, from: f64, cost: f64) -> f64 {
+        if self.takes { from + cost } else { from }
     }
+}
+
+/// The lesser of two numbers, as one instruction.
+#[inline(always)]
+fn lesser(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
 }
 
 /// A cost with which every sum is finite, so that +∞ means what no path reaches.
@@ -207,6 +217,9 @@ fn enter<R: Reading>(
 #[inline(always)]
 fn ordered(cost: f64) -> f64 {
     let raised = if cost > -1e290 { cost } else { -1e290 };
-    let within = if raised < 1e290 { raised } else { 1e290 };
-    if cost.is_nan() { -1e300 } else { within }
+    if cost.is_nan() {
+        -1e300
+    } else {
+        lesser(raised, 1e290)
+    }
 }

@@ -8,8 +8,8 @@ use crate::waves::{Strip, Waves};
 
 /// Numbers of the cells of some waves, wave by wave.
 ///
-/// The cells of a diagonal wave lie far apart in a grid. So numbers are brought from it and back a frame at a time, a run of
-/// cells that lie side by side.
+/// The cells of a wave lie far apart in a grid. So numbers are brought from it and back a frame at a time, a run of cells
+/// that lie side by side.
 pub(crate) struct Sheared {
     order: Waves,
     pub(crate) waves: Range<usize>,
@@ -23,7 +23,7 @@ impl Sheared {
         Self {
             order,
             waves: 0..0,
-            step: order.lag * order.places() + 1,
+            step: order.places() + 1,
             values: Vec::new(),
         }
     }
@@ -31,11 +31,8 @@ impl Sheared {
     /// The costs of these waves.
     #[inline(always)]
     pub(crate) fn read(&mut self, waves: Range<usize>, grid: &Grid<'_>) {
-        if self.order.lag == 1 {
-            let known = self.order.frames_of(&self.waves);
-            let frames = self.order.frames_of(&waves);
-            frames.filter(|t| !known.contains(t)).for_each(|t| grid.bring(t));
-        }
+        let (known, frames) = (self.order.frames_of(&self.waves), self.order.frames_of(&waves));
+        frames.filter(|t| !known.contains(t)).for_each(|t| grid.bring(t));
         // One more, so that the last step is a whole one too.
         self.values.resize((waves.len() + 1) * self.order.places(), 0.0);
         self.waves = waves;
@@ -47,6 +44,7 @@ impl Sheared {
     }
 
     /// Writes the numbers of these waves into the grid.
+    #[inline(always)]
     pub(crate) fn write(&self, grid: &mut GridMut<'_>) {
         for (t, labels) in self.order.rows(self.waves.clone()) {
             let first = self.place(t, labels.start);
@@ -60,9 +58,9 @@ impl Sheared {
         }
     }
 
-    /// Where the number of cell `(t, u)` is. Of the next label at its frame it is as many waves on as these lag.
+    /// Where the number of cell `(t, u)` is.
     fn place(&self, t: usize, u: usize) -> usize {
-        (self.order.wave(t, u) - self.waves.start) * self.order.places() + u
+        (t + u - self.waves.start) * self.order.places() + u
     }
 
     /// The numbers of a strip of wave `n`, in whole vectors.

@@ -2,23 +2,20 @@
 
 use std::ops::Range;
 
-use crate::grid::Grid;
 use crate::moves::{Arc, Reading};
+use crate::scaled::Scaled;
 
 /// Cells of the widest vector there is.
 pub(crate) const LANES: usize = 8;
 /// Cells whose results are kept on the stack.
 pub(crate) const STRIP: usize = 256;
 
-/// The cells of a grid in waves, t + lag u = n, so that the cells of a wave do not wait for one another: where some move
-/// stays at its frame these are the anti-diagonals, else the frames. Whatever the moves, a node is entered from the two waves
-/// before its own. A wave's cells go by their labels.
+/// The cells of a grid in waves, the anti-diagonals t + u = n: whatever the moves, a node is entered from the two waves
+/// before its own, so the cells of a wave do not wait for one another. A wave's cells go by their labels.
 #[derive(Clone, Copy)]
 pub(crate) struct Waves {
     pub(crate) frames: usize,
     pub(crate) labels: usize,
-    /// [`Reading::LAG`].
-    pub(crate) lag: usize,
 }
 
 /// Some cells of a wave.
@@ -31,42 +28,14 @@ pub(crate) struct Strip {
 }
 
 impl Waves {
-    /// Of a grid that has cells.
-    pub(crate) fn of<R: Reading>(grid: &Grid<'_>) -> Self {
-        Self {
-            frames: grid.frames,
-            labels: grid.labels,
-            lag: R::LAG,
-        }
-    }
-
-    /// How many there are.
+    /// How many there are, if there are cells.
     pub(crate) fn count(self) -> usize {
-        self.frames + self.lag * (self.labels - 1)
-    }
-
-    /// All of them, so many at a time.
-    pub(crate) fn blocks(
-        self,
-        length: usize,
-    ) -> impl ExactSizeIterator<Item = Range<usize>> + DoubleEndedIterator + Clone {
-        let count = self.count();
-        let block = move |start| start..count.min(start + length);
-        (0..count).step_by(length).map(block)
-    }
-
-    /// That of cell `(t, u)`.
-    pub(crate) fn wave(self, t: usize, u: usize) -> usize {
-        t + self.lag * u
+        self.frames + self.labels - 1
     }
 
     /// The labels of wave `n`.
     pub(crate) fn labels(self, n: usize) -> Range<usize> {
-        if self.lag == 0 {
-            0..self.labels
-        } else {
-            (n + 1).saturating_sub(self.frames)..self.labels.min(n + 1)
-        }
+        (n + 1).saturating_sub(self.frames)..self.labels.min(n + 1)
     }
 
     /// The cells of wave `n`, the last first.
@@ -84,17 +53,13 @@ impl Waves {
 
     /// The frames that some waves have cells of.
     pub(crate) fn frames_of(self, waves: &Range<usize>) -> Range<usize> {
-        let skew = self.lag * (self.labels - 1);
-        waves.start.saturating_sub(skew)..self.frames.min(waves.end)
+        (waves.start + 1).saturating_sub(self.labels)..self.frames.min(waves.end)
     }
 
     /// The cells of some waves, frame by frame: the frame and its labels.
     pub(crate) fn rows(self, waves: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let labels = move |t| match self.lag {
-            0 => 0..self.labels,
-            _ => waves.start.saturating_sub(t)..self.labels.min(waves.end - t),
-        };
-        self.frames_of(&waves).map(move |t| (t, labels(t)))
+        let frames = self.frames_of(&waves);
+        frames.map(move |t| (t, waves.start.saturating_sub(t)..self.labels.min(waves.end - t)))
     }
 
     /// Places of a wave: label u has u + 1, as 0 is the border before the first label. Behind the last there is room for a
@@ -117,46 +82,42 @@ impl Strip {
     }
 }
 
-/// What is known of the nodes of a wave, by place.
-pub(crate) trait Nodes: Clone {
-    /// No path reaches any.
-    fn none(places: usize) -> Self;
-
-    /// Whether paths walk freely to this one, or do not reach it.
-    fn border(&mut self, place: usize, free: bool);
+/// The nodes of a wave, by place.
+#[derive(Clone)]
+pub(crate) struct Nodes {
+    pub(crate) mantissas: Vec<f64>,
+    pub(crate) exponents: Vec<f64>,
 }
 
 /// The last two waves of the recursion from the start.
 #[derive(Clone)]
-pub(crate) struct Front<N> {
-    waves: Waves,
-    pub(crate) last: N,
-    /// The one before, whose place the next will take.
-    pub(crate) earlier: N,
+pub(crate) struct Front {
+    /// The first to be left from by an arc that advances by one, ...
+    pub(crate) last: Nodes,
+    /// ... and this by one that advances by both.
+    pub(crate) earlier: Nodes,
 }
 
-impl<N: Nodes> Front<N> {
-    /// Before wave 0. Paths start at (−1, −1), which is in the wave before or, if it can be skipped from, in the one before
-    /// that.
+impl Front {
+    /// Before wave 0. Paths start at (−1, −1).
     pub(crate) fn new<R: Reading>(waves: Waves) -> Self {
-        let none = N::none(waves.places());
-        let mut front = Self {
-            waves,
-            earlier: none.clone(),
-            last: none,
+        let nodes = || Nodes {
+            mantissas: vec![Scaled::ZERO.mantissa; waves.places()],
+            exponents: vec![Scaled::ZERO.exponent; waves.places()],
         };
-        if waves.lag == 0 {
-            front.last.border(0, true);
-        } else {
-            front.earlier.border(0, true);
-            front.borders::<R>(-1);
-        }
+        let mut front = Self {
+            last: nodes(),
+            earlier: nodes(),
+        };
+        front.earlier.set(0, Scaled::ONE);
+        front.last.set(0, border(R::SKIPS_FRAMES));
+        front.last.set(1, border(R::SKIPS_LABELS));
         front
     }
 
     /// The nodes that `arc` leaves from.
-    pub(crate) fn before<R: Reading>(&self, arc: Arc) -> &N {
-        if R::waves(arc) == 1 {
+    pub(crate) fn before(&self, arc: Arc) -> &Nodes {
+        if arc.waves() == 1 {
             &self.last
         } else {
             &self.earlier
@@ -166,15 +127,27 @@ impl<N: Nodes> Front<N> {
     /// To the next wave, `n`, whose cells were written over those of the earlier one.
     pub(crate) fn advance<R: Reading>(&mut self, n: usize) {
         std::mem::swap(&mut self.last, &mut self.earlier);
-        self.borders::<R>(n as isize);
-    }
-    /// Sets the nodes of the last wave, `n`, that lie before the first label or the first frame.
-    fn borders<R: Reading>(&mut self, n: isize) {
-        self.last.border(0, R::SKIPS_FRAMES);
-        // Beyond the last label there is nothing that anyone reads; and a wave that is a frame has none before the first.
-        let place = (n + 2) as usize;
-        if self.waves.lag == 1 && place < self.waves.places() {
-            self.last.border(place, R::SKIPS_LABELS);
+        self.last.set(0, border(R::SKIPS_FRAMES));
+        // Beyond the last label there is nothing that anyone reads.
+        if n + 2 < self.last.mantissas.len() {
+            self.last.set(n + 2, border(R::SKIPS_LABELS));
         }
+    }
+}
+
+fn border(free: bool) -> Scaled {
+    if free { Scaled::ONE } else { Scaled::ZERO }
+}
+
+impl Nodes {
+    pub(crate) fn get(&self, place: usize) -> Scaled {
+        Scaled {
+            mantissa: self.mantissas[place],
+            exponent: self.exponents[place],
+        }
+    }
+
+    fn set(&mut self, place: usize, value: Scaled) {
+        (self.mantissas[place], self.exponents[place]) = (value.mantissa, value.exponent);
     }
 }

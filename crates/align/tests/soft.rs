@@ -4,7 +4,7 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{ALL, Cells, alignments, close, costs, loss_of, pair, values, with_gradient};
+use common::{ALL, Cells, alignments, close, costs, gradient, loss_of, pair, values, with_gradient};
 use sandhi_align::{BestAlignment, Moves, SoftAlignment, best_alignment_cost, soft_alignment_cost};
 use sandhi_core::{Distance, Error, Lengths};
 use sandhi_testkit::{Tolerance, check_gradient};
@@ -289,4 +289,22 @@ fn soft_alignment_says_what_does_not_fit() {
     let short = Lengths::new(vec![5]);
     let error = soft_alignment_cost(&cost, &short, &labels, Moves::Warping, 1.0).unwrap_err();
     assert!(matches!(error, Error::Length { .. }));
+}
+
+#[test]
+fn gradients_weigh_as_much_as_their_losses() {
+    let (cost, frames, labels) = costs(11, &[(5, 3), (3, 3), (4, 2)], f64::NAN);
+    let gradient_with = |weights: [f64; 3]| {
+        let weights = Tensor::new(&weights, cost.device()).unwrap();
+        let weighted = |x: &Tensor| {
+            let loss = soft_alignment_cost(x, &frames, &labels, Moves::EveryLabel, 0.5).unwrap();
+            loss.mul(&weights).unwrap()
+        };
+        values(&gradient(&cost, weighted))
+    };
+    let (plain, weighted) = (gradient_with([1.0; 3]), gradient_with([1.0, -2.0, 0.5]));
+    let each = plain.len() / 3;
+    for (i, (plain, weighted)) in plain.into_iter().zip(weighted).enumerate() {
+        assert_eq!(weighted, plain * [1.0, -2.0, 0.5][i / each]);
+    }
 }
