@@ -43,9 +43,10 @@ pub(crate) struct Panel {
     all: Vec<(String, Vec<f64>)>,
 }
 
-/// A panel for each arm that logged distances.
+/// A panel for each main arm that logged distances.
 pub(crate) fn panels(evidence: &Evidence) -> Vec<Panel> {
-    evidence.arms.iter().filter_map(panel).collect()
+    let main = evidence.arms.iter().filter(|arm| arm.main);
+    main.filter_map(panel).collect()
 }
 
 fn panel(arm: &ArmEvidence) -> Option<Panel> {
