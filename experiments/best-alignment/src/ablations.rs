@@ -74,7 +74,7 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
                 "best",
                 "best-match-0.1",
                 "best-match-0.3",
-                "best-match-3",
+                "best-match-1",
                 "best-match-10",
                 "best-transcript-0",
                 "best-transcript-1",

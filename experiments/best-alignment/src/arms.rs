@@ -278,12 +278,12 @@ impl Base {
         vec![
             arm(
                 "best-match-0.1",
-                "a tenth of the weight of consistency",
+                "hardly any weight on consistency",
                 weighted(0.1),
             ),
-            arm("best-match-0.3", "less weight", weighted(0.3)),
-            arm("best-match-3", "more weight", weighted(3.0)),
-            arm("best-match-10", "ten times the weight", weighted(10.0)),
+            arm("best-match-0.3", "a tenth of the weight", weighted(0.3)),
+            arm("best-match-1", "a third", weighted(1.0)),
+            arm("best-match-10", "three times as much", weighted(10.0)),
             arm(
                 "best-transcript-0",
                 "transcripts are only compared, not written from their text",
