@@ -133,7 +133,7 @@ impl Config {
     /// The full method at a setting; the other arms are struct updates of it.
     pub(crate) fn at(setting: &Setting) -> Self {
         let (steps, peak) = match setting.scale {
-            Scale::Smoke => (30, 2e-3),
+            Scale::Smoke => (16, 2e-3),
             Scale::Mini => (2100, 3e-3),
             Scale::Paper => (100_000, 1e-3),
         };
