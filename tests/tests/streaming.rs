@@ -38,7 +38,7 @@ fn stream_ends_in_what_the_run_decoded_and_takes_nothing_back() {
             "trainer.validate_every=120",
         ])
         .args(["--set", "augment.time_masks=0", "--set", "augment.freq_masks=0"])
-        .args(["--set", "text_batch=0"])
+        .args(["--set", "text_batch=0", "--set", "lambda_match=1"])
         .arg("--data-root")
         .arg(place.corpus())
         .arg("--runs")
