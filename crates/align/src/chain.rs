@@ -43,20 +43,23 @@ pub(crate) fn log_total<R: Reading>(grid: &Grid<'_>, rate: f64, taken: Option<&m
     let mut kept = Vec::new();
     let mut front = Front::new::<R>(waves);
     let mut cells = Sheared::new(waves);
-    for block in blocks.clone() {
-        if taken.is_some() {
-            kept.push(front.clone());
-        }
+    let forward = |block, cells: &mut Sheared, front: &mut Front, shares: Option<&mut Vec<f64>>| {
         arch.dispatch(Forward {
             grid,
             waves,
             block,
             rate,
-            cells: &mut cells,
-            front: &mut front,
-            shares: None,
+            cells,
+            front,
+            shares,
             reading: PhantomData::<R>,
         });
+    };
+    for block in blocks.clone() {
+        if taken.is_some() {
+            kept.push(front.clone());
+        }
+        forward(block, &mut cells, &mut front, None);
     }
     let total = front.last.get(waves.labels).log(rate);
     let Some(taken) = taken.filter(|_| total.is_finite()) else {
@@ -66,16 +69,7 @@ pub(crate) fn log_total<R: Reading>(grid: &Grid<'_>, rate: f64, taken: Option<&m
     let mut flow = Flow::new(waves);
     for (block, front) in blocks.zip(&mut kept).rev() {
         shares.clear();
-        arch.dispatch(Forward {
-            grid,
-            waves,
-            block,
-            rate,
-            cells: &mut cells,
-            front,
-            shares: Some(&mut shares),
-            reading: PhantomData::<R>,
-        });
+        forward(block, &mut cells, front, Some(&mut shares));
         arch.dispatch(Backward {
             waves,
             cells: &mut cells,

@@ -9,6 +9,7 @@ use sandhi_core::Result;
 use crate::Moves;
 use crate::grid::Grid;
 use crate::moves::{self, Arc, Reading};
+use crate::waves::{LANES, STRIP};
 
 /// The cells `(t, u)` of the cheapest alignment, in order: O(T U) time and bits.
 pub(crate) fn cheapest(moves: Moves, grid: &Grid<'_>) -> Result<Vec<(usize, usize)>> {
@@ -26,10 +27,6 @@ pub(crate) fn cheapest(moves: Moves, grid: &Grid<'_>) -> Result<Vec<(usize, usiz
 
 /// Frames of which a label's decisions share a word.
 const WORD: usize = u64::BITS as usize;
-/// Labels of the widest vector there is.
-const LANES: usize = 8;
-/// Labels whose results are kept on the stack.
-const STRIP: usize = 256;
 
 fn search<R: Reading>(grid: &Grid<'_>) -> Vec<(usize, usize)> {
     let mut decisions = Decisions::new(grid, R::ARCS.len() - 1);
@@ -108,18 +105,18 @@ impl<R: Reading> WithSimd for Forward<'_, '_, R> {
         let mut now = vec![border(R::SKIPS_FRAMES); self.decisions.width + 1];
         let mut before = vec![border(R::SKIPS_LABELS); self.decisions.width + 1];
         before[0] = 0.0;
-        let mut strip = Strip::default();
+        let mut part = Part::default();
         for t in 0..self.grid.frames {
             now[0] = border(R::SKIPS_FRAMES);
             for first in (0..labels).step_by(STRIP) {
                 let cells = STRIP.min(labels - first);
-                self.grid.part(t, first..first + cells, strip.costs.iter_mut());
+                self.grid.part(t, first..first + cells, part.costs.iter_mut());
                 // Behind the last label a vector has what was there before, and nobody reads what comes of it.
                 let end = first + cells.next_multiple_of(LANES);
-                strip.totals[0] = now[first];
+                part.totals[0] = now[first];
                 let words = self.decisions.strip(t, first..end);
-                strip.enter::<R>(&before[first..=end], 1 << (t % WORD), words);
-                now[first..=end].copy_from_slice(&strip.totals[..=end - first]);
+                part.enter::<R>(&before[first..=end], 1 << (t % WORD), words);
+                now[first..=end].copy_from_slice(&part.totals[..=end - first]);
             }
             std::mem::swap(&mut now, &mut before);
         }
@@ -127,13 +124,13 @@ impl<R: Reading> WithSimd for Forward<'_, '_, R> {
 }
 
 /// Some labels at a frame. On the stack, where the compiler sees that this lies apart from what it is made of.
-struct Strip {
+struct Part {
     costs: [f64; STRIP],
     /// D, from one label earlier on.
     totals: [f64; STRIP + 1],
 }
 
-impl Default for Strip {
+impl Default for Part {
     fn default() -> Self {
         Self {
             costs: [0.0; STRIP],
@@ -142,7 +139,7 @@ impl Default for Strip {
     }
 }
 
-impl Strip {
+impl Part {
     /// Enters the nodes of whole vectors. `before` starts one label earlier; into `words` goes `bit` wherever an arc is better
     /// than those before it.
     ///

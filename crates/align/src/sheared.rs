@@ -13,8 +13,6 @@ use crate::waves::{Strip, Waves};
 pub(crate) struct Sheared {
     order: Waves,
     pub(crate) waves: Range<usize>,
-    /// From the number of a cell to that of the next label at its frame.
-    step: usize,
     values: Vec<f64>,
 }
 
@@ -23,7 +21,6 @@ impl Sheared {
         Self {
             order,
             waves: 0..0,
-            step: order.places() + 1,
             values: Vec::new(),
         }
     }
@@ -36,9 +33,10 @@ impl Sheared {
         // One more, so that the last step is a whole one too.
         self.values.resize((waves.len() + 1) * self.order.places(), 0.0);
         self.waves = waves;
+        let step = self.step();
         for (t, labels) in self.order.rows(self.waves.clone()) {
             let first = self.place(t, labels.start);
-            let cells = self.values[first..].chunks_exact_mut(self.step);
+            let cells = self.values[first..].chunks_exact_mut(step);
             grid.part(t, labels, cells.map(|chunk| &mut chunk[0]));
         }
     }
@@ -47,15 +45,14 @@ impl Sheared {
     #[inline(always)]
     pub(crate) fn write(&self, grid: &mut GridMut<'_>) {
         for (t, labels) in self.order.rows(self.waves.clone()) {
-            let first = self.place(t, labels.start);
-            grid.set_part(
-                t,
-                labels,
-                self.values[first..]
-                    .chunks_exact(self.step)
-                    .map(|chunk| &chunk[0]),
-            );
+            let cells = self.values[self.place(t, labels.start)..].chunks_exact(self.step());
+            grid.set_part(t, labels, cells.map(|chunk| &chunk[0]));
         }
+    }
+
+    /// From the number of a cell to that of the next label at its frame.
+    fn step(&self) -> usize {
+        self.order.places() + 1
     }
 
     /// Where the number of cell `(t, u)` is.

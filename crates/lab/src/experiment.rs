@@ -52,6 +52,26 @@ pub struct Claim {
     pub margin: f64,
 }
 
+impl Claim {
+    /// The claim that `better` has fewer errors than `worse`.
+    pub const fn fewer_errors(
+        source: &'static str,
+        statement: &'static str,
+        metric: &'static str,
+        better: &'static str,
+        worse: &'static str,
+    ) -> Self {
+        Self {
+            source,
+            statement,
+            metric,
+            better,
+            worse,
+            margin: 0.0,
+        }
+    }
+}
+
 /// An assertion of the paper that something gains more in one setting than in another.
 ///
 /// What is compared is the share of the worse arm's errors that the better arm does not make, each at the same scale.

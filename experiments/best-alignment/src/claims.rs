@@ -9,6 +9,7 @@ pub(crate) fn claims(setting: &Setting) -> Vec<Claim> {
         "mini-multilingual" => return multilingual_claims(),
         _ => ("test/wer", "test/wer"),
     };
+    let claim = Claim::fewer_errors;
     let mut claims = vec![
         claim(
             "abstract",
@@ -64,7 +65,7 @@ pub(crate) fn claims(setting: &Setting) -> Vec<Claim> {
 
 /// Paired data only, and no test of rare words in most languages: of all together, and of each.
 fn multilingual_claims() -> Vec<Claim> {
-    let best = |statement, metric| claim("abstract", statement, metric, "best", "text");
+    let best = |statement, metric| Claim::fewer_errors("abstract", statement, metric, "best", "text");
     vec![
         best(
             "consistency along the best alignment lowers the error rate, of all languages together",
@@ -74,7 +75,7 @@ fn multilingual_claims() -> Vec<Claim> {
         best("in German", "test-de/wer"),
         best("in Spanish", "test-es/wer"),
         best("in French", "test-fr/wer"),
-        claim(
+        Claim::fewer_errors(
             "abstract",
             "it needs no upsampling heuristics: it is better than upsampled text",
             ALL_LANGUAGES,
@@ -95,20 +96,3 @@ pub(crate) const MORE_IN_SEVERAL_LANGUAGES: Contrast = Contrast {
     more: ("mini-multilingual", ALL_LANGUAGES),
     less: ("mini", "test-common+test-rare/wer"),
 };
-
-fn claim(
-    source: &'static str,
-    statement: &'static str,
-    metric: &'static str,
-    better: &'static str,
-    worse: &'static str,
-) -> Claim {
-    Claim {
-        source,
-        statement,
-        metric,
-        better,
-        worse,
-        margin: 0.0,
-    }
-}

@@ -229,14 +229,6 @@ impl Config {
         }
     }
 
-    /// The same with so many blocks in the shared encoders, half of them causal, compared at all of them.
-    pub(crate) fn with_levels(mut self, levels: usize) -> Self {
-        self.model.streaming_blocks = levels / 2;
-        self.model.full_blocks = levels - levels / 2;
-        self.levels = (1..=levels).collect();
-        self
-    }
-
     /// Refuses values that no training can honour and that nobody else looks at.
     pub(crate) fn check(&self) -> Result<()> {
         let last = self.last_level();
@@ -331,9 +323,13 @@ impl Config {
 
     /// About how long a run takes on one core of a current server: measured at scale mini.
     pub(crate) fn expected_seconds(&self, scale: Scale) -> Option<f64> {
-        let transcripts = if self.reads_transcripts() { 0.02 } else { 0.0 };
-        let matched = if self.matching == Matching::Off { 0.0 } else { 0.01 };
-        let step = 0.1 + 0.005 * self.text_batch as f64 + transcripts + matched;
+        let transcripts = if self.reads_transcripts() {
+            self.budget.max_utterances
+        } else {
+            0
+        };
+        let read = (self.text_batch + transcripts) as f64;
+        let step = 0.11 + 0.011 * read * (1.0 + 0.7 * self.repeat.saturating_sub(1) as f64);
         match scale {
             Scale::Smoke => Some(4.0),
             Scale::Mini if self.self_training => Some(2.0 * self.trainer.steps as f64 * step),

@@ -46,7 +46,15 @@ pub(crate) fn cost(options: &Options) -> Result<()> {
         batch > 0 && options.frames > 0 && labels > 0 && levels > 1 && options.rounds > 0,
         "expected at least one utterance, frame, label and round, and two levels, got {options:?}"
     );
-    let with = Config::at(&Setting::embedded(Scale::Mini)).with_levels(levels);
+    ensure!(
+        labels <= options.frames,
+        "--labels: expected at most {} as there are frames, since the model is trained with CTC too, got {labels}",
+        options.frames
+    );
+    let mut with = Config::at(&Setting::embedded(Scale::Mini));
+    with.model.streaming_blocks = levels / 2;
+    with.model.full_blocks = levels - levels / 2;
+    with.levels = (1..=levels).collect();
     let without = Config {
         matching: Matching::Off,
         lambda_match: 0.0,
@@ -144,4 +152,38 @@ fn timed<T>(f: impl FnOnce() -> Result<T>) -> Result<Duration> {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_are_timed_have_the_extents_asked_for() {
+        let options = Options {
+            batch: 2,
+            frames: 9,
+            labels: 5,
+            levels: 2,
+            rounds: 1,
+        };
+        let step = some_step(&options).unwrap();
+        assert_eq!(frames_after(step.features.dims().1), 9);
+        for labels in [&step.transcript, &step.shown] {
+            assert_eq!(labels.lengths().as_slice(), [5, 5]);
+        }
+        assert!(
+            step.transcript
+                .rows()
+                .iter()
+                .flatten()
+                .all(|&label| 0 < label && label < 32)
+        );
+        cost(&options).unwrap();
+        let more = Options {
+            labels: 10,
+            ..options
+        };
+        assert!(cost(&more).unwrap_err().to_string().starts_with("--labels"));
+    }
 }

@@ -3,8 +3,6 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use sandhi_score::{Edits, error_rate};
-
 use crate::plan::split_and_unit;
 use crate::report::evidence::Evidence;
 use crate::report::markdown::cell;
@@ -51,13 +49,7 @@ pub fn across_settings(plans: &[Plan], runs: &Path) -> Result<Option<String>> {
 fn line(contrast: &PlanContrast, scale: Scale, more: &Gain, less: &Gain) -> String {
     let differences = more.drawn.iter().zip(&less.drawn);
     let (interval, _) = summary(differences.map(|(more, less)| more - less).collect());
-    let verdict = if interval.low > 0.0 {
-        Verdict::Reproduced
-    } else if interval.high < 0.0 {
-        Verdict::NotReproduced
-    } else {
-        Verdict::Inconclusive("the interval of the difference contains zero".to_owned())
-    };
+    let verdict = Verdict::of(&interval, 0.0);
     let mut text = format!(
         "| {} | {} | {scale} | **{}** | {} gains on {} {} and {}: a difference of {}",
         cell(&contrast.statement),
@@ -104,9 +96,9 @@ impl Gain {
         let Some(pairs) = Pairs::of(better, worse, split, unit)? else {
             return Ok(None);
         };
-        let pooled = |seeds: &[Vec<Edits>]| error_rate(unit, &seeds.concat()).value;
+        let (better, worse) = pairs.rates(unit);
         Ok(Some(Self {
-            value: saved(pooled(&pairs.better), pooled(&pairs.worse)),
+            value: saved(better, worse),
             drawn: pairs.resample(seed, saved),
             seeds: pairs.better.len(),
             utterances: pairs.better[0].len(),

@@ -86,10 +86,10 @@ pub(crate) fn compare(
             }
         }
     };
-    let pooled = |seeds: &[Vec<Edits>]| error_rate(unit, &seeds.concat()).value;
+    let (better, worse) = pairs.rates(unit);
     Ok(Some(Comparison {
-        better: pooled(&pairs.better),
-        worse: pooled(&pairs.worse),
+        better,
+        worse,
         paired,
         seeds: pairs.better.len(),
         utterances: pairs.better[0].len(),
@@ -126,6 +126,12 @@ impl Pairs {
             }
         }
         Ok(first.map(|_| pairs))
+    }
+
+    /// The error rates of both, over all seeds.
+    pub(crate) fn rates(&self, unit: Unit) -> (f64, f64) {
+        let pooled = |seeds: &[Vec<Edits>]| error_rate(unit, &seeds.concat()).value;
+        (pooled(&self.better), pooled(&self.worse))
     }
 
     /// A statistic of both error rates, in resamples of seeds and utterances.

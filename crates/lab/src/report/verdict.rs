@@ -1,3 +1,5 @@
+use sandhi_score::Interval;
+
 use crate::plan::split_and_unit;
 use crate::report::evidence::Evidence;
 use crate::report::rates::{Comparison, compare};
@@ -17,6 +19,21 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// What the interval of a difference says of a claim that it is above minus `margin`.
+    pub(crate) fn of(difference: &Interval, margin: f64) -> Self {
+        if difference.low > -margin {
+            Self::Reproduced
+        } else if difference.high < -margin {
+            Self::NotReproduced
+        } else if margin > 0.0 {
+            Self::Inconclusive(format!(
+                "the interval of the difference contains the margin of {margin} points"
+            ))
+        } else {
+            Self::Inconclusive("the interval of the difference contains zero".to_owned())
+        }
+    }
+
     /// In a word or two.
     pub(crate) fn label(&self) -> &'static str {
         match self {
@@ -99,18 +116,8 @@ fn judge_one(claim: &PlanClaim, scale: Scale, evidence: &Evidence) -> Result<Jud
         Verdict::Inconclusive(
             "the scale is below mini: this run shows that the road connects, no more".to_owned(),
         )
-    } else if difference.low > -claim.margin {
-        Verdict::Reproduced
-    } else if difference.high < -claim.margin {
-        Verdict::NotReproduced
-    } else if claim.margin > 0.0 {
-        let margin = format!(
-            "the interval of the difference contains the margin of {} points",
-            claim.margin
-        );
-        Verdict::Inconclusive(margin)
     } else {
-        Verdict::Inconclusive("the interval of the difference contains zero".to_owned())
+        Verdict::of(&difference, claim.margin)
     };
     judged(verdict, Some(comparison))
 }
