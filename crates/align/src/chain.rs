@@ -29,6 +29,10 @@ use crate::waves::{Front, LANES, STRIP, Waves};
 /// Probabilities below this count as none: products of smaller numbers would be slow.
 const NEGLIGIBLE: f64 = 1e-200;
 
+/// After so many waves mantissas are brought back. In a wave they grow at most sixfold, and that of the largest exponent loses
+/// no more than half.
+const NORMAL_FOR: usize = 16;
+
 /// The logarithm of the summed weights of all alignments, to base `2^rate`: −∞ if there is none, NaN if one is no number. If
 /// it is finite, the probabilities that alignments take the cells are written into `taken`. The grid must have cells.
 pub(crate) fn log_total<R: Reading>(grid: &Grid<'_>, rate: f64, taken: Option<&mut GridMut<'_>>) -> f64 {
@@ -82,6 +86,12 @@ pub(crate) fn log_total<R: Reading>(grid: &Grid<'_>, rate: f64, taken: Option<&m
     total
 }
 
+/// Whether every arc takes its cell: then what all of them bring can be weighed at once, and all that enters a node passes
+/// through its cell.
+fn takes_always<R: Reading>() -> bool {
+    R::ARCS.iter().all(|arc| arc.takes)
+}
+
 /// The recursion from the start, over some waves.
 struct Forward<'a, 'g, R> {
     grid: &'a Grid<'g>,
@@ -116,8 +126,11 @@ impl<R: Reading> WithSimd for Forward<'_, '_, R> {
                     )
                 });
                 match self.shares {
-                    Some(_) => entered.enter::<R, true>(before),
-                    None => entered.enter::<R, false>(before),
+                    Some(_) => entered.enter::<R, true>(before, !S::IS_SCALAR),
+                    None => entered.enter::<R, false>(before, !S::IS_SCALAR),
+                }
+                if n.is_multiple_of(NORMAL_FOR) {
+                    entered.normalise();
                 }
                 let nodes = &mut self.front.earlier;
                 nodes.mantissas[strip.places()].copy_from_slice(&entered.mantissas[..strip.lanes]);
@@ -167,11 +180,12 @@ impl Entered {
 
     /// `before` has for each arc mantissas and exponents of the nodes that it comes from.
     #[inline(always)]
-    fn enter<R: Reading, const SHARES: bool>(&mut self, before: [(&[f64], &[f64]); 3]) {
+    fn enter<R: Reading, const SHARES: bool>(&mut self, before: [(&[f64], &[f64]); 3], fused: bool) {
         // Whole vectors, which the compiler is to know.
         let count = before[0].0.len().min(STRIP) / LANES * LANES;
         let before = before.map(|(mantissas, exponents)| (&mantissas[..count], &exponents[..count]));
         let arcs = R::ARCS.len();
+        let all_take = takes_always::<R>();
         for i in 0..count {
             let weight = Scaled {
                 mantissa: self.weights[0][i],
@@ -184,15 +198,32 @@ impl Entered {
                     mantissa: before[k].0[i],
                     exponent: before[k].1[i],
                 };
-                terms[k] = if arc.takes { node.times(weight) } else { node };
+                terms[k] = if arc.takes && !all_take {
+                    node.times(weight, fused)
+                } else {
+                    node
+                };
             }
             let sum = Scaled::sum(&terms[..arcs], &mut shares[..arcs]);
+            let sum = if all_take { sum.times(weight, fused) } else { sum };
             (self.mantissas[i], self.exponents[i]) = (sum.mantissa, sum.exponent);
             if SHARES {
                 for (by_arc, &share) in self.shares.iter_mut().zip(&shares[..arcs]) {
                     by_arc[i] = share;
                 }
             }
+        }
+    }
+
+    #[inline(always)]
+    fn normalise(&mut self) {
+        for (mantissa, exponent) in self.mantissas.iter_mut().zip(&mut self.exponents) {
+            let normal = Scaled {
+                mantissa: *mantissa,
+                exponent: *exponent,
+            }
+            .normal();
+            (*mantissa, *exponent) = (normal.mantissa, normal.exponent);
         }
     }
 }
@@ -224,6 +255,7 @@ impl<R: Reading> WithSimd for Backward<'_, '_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
+        let all_take = takes_always::<R>();
         for n in self.cells.waves.clone().rev() {
             let [here, before @ ..] = &mut self.flow.0;
             let lanes: usize = self.waves.strips(n).map(|strip| strip.lanes).sum();
@@ -231,7 +263,9 @@ impl<R: Reading> WithSimd for Backward<'_, '_, R> {
             (self.shares, shares) = self.shares.split_at(self.shares.len() - R::ARCS.len() * lanes);
             for strip in self.waves.strips(n) {
                 let taken = self.cells.strip(n, strip);
-                taken.fill(0.0);
+                for (taken, &node) in taken.iter_mut().zip(&here[strip.places()]) {
+                    *taken = if all_take { node } else { 0.0 };
+                }
                 for arc in R::ARCS {
                     let by_arc;
                     (by_arc, shares) = shares.split_at(strip.lanes);
@@ -241,7 +275,9 @@ impl<R: Reading> WithSimd for Backward<'_, '_, R> {
                         // What leads nowhere has no part in anything, even if its shares are no numbers.
                         let flow = if node < NEGLIGIBLE { 0.0 } else { node * share };
                         *to += flow;
-                        *taken += if arc.takes { flow } else { 0.0 };
+                        if arc.takes && !all_take {
+                            *taken += flow;
+                        }
                     }
                 }
             }

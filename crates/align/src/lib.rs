@@ -24,7 +24,7 @@ pub use best::{BestAlignment, best_alignment, best_alignment_cost};
 pub use cells::alignment_cost;
 pub use moves::Moves;
 pub use random::{RandomAlignment, random_alignment};
-pub use soft::{SoftAlignment, soft_alignment_cost};
+pub use soft::{SoftAlignment, soft_alignment, soft_alignment_cost};
 pub use stretched::{Stretched, stretched_alignment};
 pub use transport::{OptimalTransport, optimal_transport_cost, transport_plan};
 pub use upsampled::Upsampled;

@@ -2,7 +2,7 @@
 
 use std::f64::consts::LN_2;
 
-/// `mantissa · 2^exponent`, with a mantissa around 1 and a whole exponent that may be as large as an f64 can be: sums and
+/// `mantissa · 2^exponent`, with a mantissa not far from 1 and a whole exponent that may be as large as an f64 can be: sums and
 /// products without a logarithm. Beyond 2^53, where not every whole number is an f64, it is as exact as a logarithm.
 ///
 /// What is no number, or too large for its exponent, has the mantissa NaN, which no sum or product loses.
@@ -12,8 +12,6 @@ pub(crate) struct Scaled {
     pub(crate) exponent: f64,
 }
 
-/// A share of less than 2^this in a sum counts as none.
-const LOWEST: f64 = -1000.0;
 /// The exponents of an f64 are counted from here.
 const BIAS: f64 = 1023.0;
 /// Bits of its fraction.
@@ -31,20 +29,15 @@ impl Scaled {
         exponent: 0.0,
     };
 
-    /// `2^{a b}`, 0 of −∞, and no number of +∞.
+    /// `2^{a b}`; of −∞ by an exponent of −∞, which [`Self::times`] takes for zero, and of +∞ no number.
     #[inline(always)]
     pub(crate) fn power(a: f64, b: f64, fused: bool) -> Self {
         let step = |a: f64, b: f64, c: f64| if fused { a.mul_add(b, c) } else { a * b + c };
-        let x = a * b;
-        let exponent = x.round_ties_even();
-        let rest = x - exponent;
-        // What rounding took from the product, if the machine can tell; of the largest it is no part of the fraction.
-        let rounded = step(a, b, -x);
-        let rest = if x.abs() < 0.5 * UNITS {
-            rest + rounded
-        } else {
-            rest
-        };
+        let exponent = (a * b).round_ties_even();
+        // With what rounding took from the product, if the machine can tell. Of the largest that is no part of the fraction.
+        let rest = step(a, b, -exponent);
+        let rest = if rest > 1.0 { 1.0 } else { rest };
+        let rest = if rest < -1.0 { -1.0 } else { rest };
         // 2^rest as a polynomial that interpolates at Chebyshev's nodes of −½..½, to 5e-18.
         let mut p = 4.455_817_908_336_064_5e-10;
         p = step(p, rest, 7.074_194_297_288_521e-9);
@@ -58,22 +51,29 @@ impl Scaled {
         p = step(p, rest, 0.240_226_506_959_101_58);
         p = step(p, rest, LN_2);
         p = step(p, rest, 1.0);
-        let mantissa = if x == f64::NEG_INFINITY { 0.0 } else { p };
-        Self { mantissa, exponent }
+        Self {
+            mantissa: p,
+            exponent,
+        }
     }
 
     /// The product; of zero zero, even with what is no number.
     #[inline(always)]
-    pub(crate) fn times(self, weight: Self) -> Self {
-        let product = Self {
-            mantissa: self.mantissa * weight.mantissa,
-            exponent: self.exponent + weight.exponent,
-        };
-        if self.mantissa == 0.0 { self } else { product }
+    pub(crate) fn times(self, weight: Self, fused: bool) -> Self {
+        let step = |a: f64, b: f64, c: f64| if fused { a.mul_add(b, c) } else { a * b + c };
+        let exponent = self.exponent + weight.exponent;
+        if self.mantissa == 0.0 || exponent == f64::NEG_INFINITY {
+            return Self::ZERO;
+        }
+        Self {
+            // What the exponent adds is zero, but no number if the exponent is too large to be one.
+            mantissa: step(0.0, exponent, self.mantissa * weight.mantissa),
+            exponent,
+        }
     }
 
-    /// The sum, and in `shares` the share of each term in it. Of nothing but zeros the sum is zero and the shares are no
-    /// numbers.
+    /// The sum, whose mantissa [`Self::normal`] brings back, and in `shares` the share of each term in it. Of nothing but zeros
+    /// the sum is zero and the shares are no numbers.
     #[inline(always)]
     pub(crate) fn sum(terms: &[Self], shares: &mut [f64]) -> Self {
         let mut top = f64::MIN;
@@ -89,18 +89,22 @@ impl Scaled {
         for part in shares {
             *part *= inverse;
         }
-        Self::normal(sum, top)
+        Self {
+            mantissa: sum,
+            exponent: top,
+        }
     }
 
-    /// `sum · 2^top` with a mantissa in 1..2.
+    /// The same number with a mantissa in 1..2.
     #[inline(always)]
-    fn normal(sum: f64, top: f64) -> Self {
-        let bits = sum.to_bits() >> FRACTION;
-        let exponent = top + (f64::from_bits(bits | UNITS.to_bits()) - (UNITS + BIAS));
+    pub(crate) fn normal(self) -> Self {
+        let bits = self.mantissa.to_bits() >> FRACTION;
+        let exponent = self.exponent + (f64::from_bits(bits | UNITS.to_bits()) - (UNITS + BIAS));
         let scale = f64::from_bits((2 * BIAS as u64).wrapping_sub(bits) << FRACTION);
-        // The last term makes NaN of what is too large for its exponent.
-        let mantissa = sum * scale + 0.0 * exponent;
-        Self { mantissa, exponent }
+        Self {
+            mantissa: self.mantissa * scale,
+            exponent,
+        }
     }
 
     /// The logarithm to base `2^rate`: −∞ of zero.
@@ -109,12 +113,12 @@ impl Scaled {
     }
 }
 
-/// `2^d` for whole `d ≤ 0`, or 0 if that is too little to count.
+/// `2^d` for whole `d ≤ 0`, or 0 if that is too little to count: from −1023 on.
 #[inline(always)]
 fn below_one(d: f64) -> f64 {
-    // The sum has d + 1023 in its lowest bits, which the shift makes the exponent.
-    let power = f64::from_bits((d + (1.5 * UNITS + BIAS)).to_bits() << FRACTION);
-    if d < LOWEST { 0.0 } else { power }
+    let d = if d > -BIAS { d } else { -BIAS };
+    // The sum has d + 1023 in its lowest bits, which the shift makes the exponent; that of zero is 0.
+    f64::from_bits((d + (1.5 * UNITS + BIAS)).to_bits() << FRACTION)
 }
 
 #[cfg(test)]
@@ -136,9 +140,11 @@ mod tests {
             }
             assert_eq!(Scaled::power(0.0, 7.0, fused).log(1.0), 0.0);
             assert_eq!(Scaled::power(-1e300, 2.0, fused).log(2.0), -1e300);
-            assert_eq!(Scaled::power(f64::NEG_INFINITY, 1.0, fused).mantissa, 0.0);
+            let none = Scaled::ONE.times(Scaled::power(f64::NEG_INFINITY, 1.0, fused), fused);
+            assert_eq!(none.mantissa, 0.0);
             for none in [f64::NAN, f64::INFINITY] {
-                assert!(Scaled::power(none, 1.0, fused).mantissa.is_nan());
+                let none = Scaled::power(none, 1.0, fused);
+                assert!(Scaled::ONE.times(none, fused).mantissa.is_nan());
             }
         }
     }
@@ -148,7 +154,7 @@ mod tests {
         let power = |x| Scaled::power(x, 1.0, false);
         let sum = |terms: &[Scaled]| {
             let mut shares = [0.0; 3];
-            let sum = Scaled::sum(terms, &mut shares[..terms.len()]);
+            let sum = Scaled::sum(terms, &mut shares[..terms.len()]).normal();
             (sum, shares)
         };
         for offset in [0.0, -1e6, 1e9, -1e15] {
@@ -167,9 +173,14 @@ mod tests {
         assert_eq!(sum(&[Scaled::ZERO; 3]).0.log(1.0), f64::NEG_INFINITY);
         // Zero times anything is zero; anything else carries on what is no number, or too large.
         let none = power(f64::NAN);
-        assert_eq!(Scaled::ZERO.times(none).mantissa, 0.0);
-        assert!(sum(&[power(0.0), Scaled::ONE.times(none)]).0.mantissa.is_nan());
-        let large = power(1e308).times(power(1e308));
+        assert_eq!(Scaled::ZERO.times(none, false).mantissa, 0.0);
+        assert!(
+            sum(&[power(0.0), Scaled::ONE.times(none, false)])
+                .0
+                .mantissa
+                .is_nan()
+        );
+        let large = power(1e308).times(power(1e308), false);
         assert!(sum(&[Scaled::ONE, large]).0.mantissa.is_nan());
     }
 }

@@ -7,7 +7,7 @@ use sandhi_core::{Consistency, Distance, Error, Lengths, Pair, Result, pairwise}
 
 use crate::Moves;
 use crate::chain::log_total;
-use crate::filled::GridMut;
+use crate::filled::{GridMut, fill};
 use crate::grid::Grid;
 use crate::moves::{self, Reading};
 use crate::record::record;
@@ -61,27 +61,62 @@ pub fn soft_alignment_cost(
     moves: Moves,
     temperature: f64,
 ) -> Result<Tensor> {
-    if !(temperature > 0.0 && temperature.is_finite()) {
-        return Err(Error::Invalid {
-            what: "temperature",
-            why: format!("expected a positive number, got {temperature}"),
-        });
-    }
+    check(temperature)?;
     record(cost, frames, labels, |grid, gradient| {
-        if !moves.can_align(grid.frames, grid.labels) {
-            return Err(grid.no_alignment());
-        }
-        Ok(match moves {
-            Moves::EveryLabel => soften::<moves::EveryLabel>(grid, temperature, gradient),
-            Moves::EveryLabelStrict => soften::<moves::EveryLabelStrict>(grid, temperature, gradient),
-            Moves::EveryFrame => soften::<moves::EveryFrame>(grid, temperature, gradient),
-            Moves::Forced => soften::<moves::Forced>(grid, temperature, gradient),
-            Moves::Warping => soften::<moves::Warping>(grid, temperature, gradient),
-        })
+        one(grid, moves, temperature, gradient)
     })
 }
 
-fn soften<R: Reading>(grid: &Grid<'_>, temperature: f64, mut gradient: Option<&mut GridMut<'_>>) -> f64 {
+/// What [`soft_alignment_cost`] and its gradient are, at once and as constants: the soft minima, `[B]`, and the probabilities
+/// that alignments take the cells, `[B, T, U]`, zero in the padding. For those who want to see an alignment, or need no tape.
+///
+/// # Errors
+///
+/// As [`soft_alignment_cost`].
+///
+/// # Proved by
+///
+/// `soft_alignment_is_its_cost_and_gradient`.
+pub fn soft_alignment(
+    cost: &Tensor,
+    frames: &Lengths,
+    labels: &Lengths,
+    moves: Moves,
+    temperature: f64,
+) -> Result<(Tensor, Tensor)> {
+    check(temperature)?;
+    let (totals, probabilities) = fill(cost, frames, labels, |grid, taken| {
+        one(grid, moves, temperature, Some(taken))
+    })?;
+    let totals = Tensor::new(totals, cost.device())?.to_dtype(cost.dtype())?;
+    Ok((totals, probabilities))
+}
+
+fn check(temperature: f64) -> Result<()> {
+    if temperature > 0.0 && temperature.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        what: "temperature",
+        why: format!("expected a positive number, got {temperature}"),
+    })
+}
+
+/// The soft minimum of one utterance.
+fn one(grid: &Grid<'_>, moves: Moves, temperature: f64, taken: Option<&mut GridMut<'_>>) -> Result<f64> {
+    if !moves.can_align(grid.frames, grid.labels) {
+        return Err(grid.no_alignment());
+    }
+    Ok(match moves {
+        Moves::EveryLabel => soften::<moves::EveryLabel>(grid, temperature, taken),
+        Moves::EveryLabelStrict => soften::<moves::EveryLabelStrict>(grid, temperature, taken),
+        Moves::EveryFrame => soften::<moves::EveryFrame>(grid, temperature, taken),
+        Moves::Forced => soften::<moves::Forced>(grid, temperature, taken),
+        Moves::Warping => soften::<moves::Warping>(grid, temperature, taken),
+    })
+}
+
+fn soften<R: Reading>(grid: &Grid<'_>, temperature: f64, mut taken: Option<&mut GridMut<'_>>) -> f64 {
     if grid.frames == 0 || grid.labels == 0 {
         // There is one alignment, and it takes nothing.
         return 0.0;
@@ -89,10 +124,10 @@ fn soften<R: Reading>(grid: &Grid<'_>, temperature: f64, mut gradient: Option<&m
     // e^{−cost/γ} = 2^{−rate cost}, and −γ ln is minus the logarithm to base 2^rate. A rounded rate is a temperature that
     // differs by as little.
     let rate = (LOG2_E / temperature).min(f64::MAX);
-    let total = log_total::<R>(grid, rate, gradient.as_deref_mut());
-    if let Some(gradient) = gradient.filter(|_| !total.is_finite()) {
+    let total = log_total::<R>(grid, rate, taken.as_deref_mut());
+    if let Some(taken) = taken.filter(|_| !total.is_finite()) {
         // All alignments are forbidden, or some cost is no number.
-        gradient.fill(f64::NAN);
+        taken.fill(f64::NAN);
     }
     -total
 }

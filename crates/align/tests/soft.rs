@@ -5,7 +5,9 @@ mod common;
 
 use candle_core::{DType, Device, Tensor};
 use common::{ALL, Cells, alignments, close, costs, gradient, loss_of, pair, values, with_gradient};
-use sandhi_align::{BestAlignment, Moves, SoftAlignment, best_alignment_cost, soft_alignment_cost};
+use sandhi_align::{
+    BestAlignment, Moves, SoftAlignment, best_alignment_cost, soft_alignment, soft_alignment_cost,
+};
 use sandhi_core::{Distance, Error, Lengths};
 use sandhi_testkit::{Tolerance, check_gradient};
 
@@ -44,6 +46,39 @@ fn soft_alignment_equals_enumeration() {
             close(&slopes, &occupancy, 1e-12);
         }
     }
+}
+
+#[test]
+fn soft_alignment_is_its_cost_and_gradient() {
+    for (moves, dtype) in ALL.into_iter().zip([DType::F32, DType::F64].into_iter().cycle()) {
+        let (cost, frames, labels) = costs(4, &[(6, 4), (4, 2), (5, 5)], f64::NAN);
+        // Laid out otherwise than it is read.
+        let cost = cost.to_dtype(dtype).unwrap().t().unwrap().contiguous().unwrap();
+        let cost = cost.t().unwrap();
+        let (totals, probabilities) = soft_alignment(&cost, &frames, &labels, moves, 0.5).unwrap();
+        let found = with_gradient(&cost, |x| {
+            soft_alignment_cost(x, &frames, &labels, moves, 0.5).unwrap()
+        });
+        assert_eq!((totals.dtype(), probabilities.dtype()), (dtype, dtype));
+        assert_eq!((values(&totals), values(&probabilities)), found);
+    }
+    let (cost, frames, labels) = costs(4, &[(2, 3)], 0.0);
+    let error = soft_alignment(&cost, &frames, &labels, Moves::Forced, 0.5).unwrap_err();
+    assert!(
+        matches!(error, Error::NoAlignment { utterance: 0, .. }),
+        "{error}"
+    );
+    let error = soft_alignment(&cost, &frames, &labels, Moves::Warping, 0.0).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Invalid {
+                what: "temperature",
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::hint::black_box;
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
-use sandhi_align::{Moves, alignment_cost, best_alignment, best_alignment_cost, soft_alignment_cost};
+use sandhi_align::{
+    Moves, alignment_cost, best_alignment, best_alignment_cost, soft_alignment, soft_alignment_cost,
+};
 
 use crate::inputs::{Inputs, utterances};
 use crate::plain;
@@ -21,6 +23,7 @@ pub(crate) fn start(mode: &str, task: &str, path: &str) -> Result<Box<dyn Work>>
         ("ours", Task::Distance) => Box::new(Total::new(inputs, Moves::Warping)),
         ("ours", Task::EveryLabel) => Box::new(Total::new(inputs, Moves::EveryLabel)),
         ("ours", Task::Soft) => Box::new(Soft::new(inputs)?),
+        ("at-once", Task::Soft) => Box::new(AtOnce { inputs, left: None }),
         ("naive", Task::EveryLabel) => Box::new(Naive::new(&inputs)?),
         ("floor-read", _) => Box::new(Read::new(&inputs)?),
         (mode, task) => bail!("{mode}: no such mode for {task:?}"),
@@ -108,7 +111,7 @@ impl Work for Total {
     }
 }
 
-/// The soft minimum, and the gradient of the costs.
+/// The soft minimum, and the gradient of the costs by way of the tape.
 struct Soft {
     inputs: Inputs,
     cost: Var,
@@ -136,6 +139,32 @@ impl Work for Soft {
     fn found(&mut self) -> Result<Option<Found>> {
         self.call()?;
         Ok(self.left.take())
+    }
+
+    fn release(&mut self) {
+        self.left = None;
+    }
+}
+
+/// The same without a tape.
+struct AtOnce {
+    inputs: Inputs,
+    left: Option<(Tensor, Tensor)>,
+}
+
+impl Work for AtOnce {
+    fn call(&mut self) -> Result<()> {
+        let Inputs { cost, frames, labels } = &self.inputs;
+        self.left = Some(soft_alignment(cost, frames, labels, Moves::Warping, TEMPERATURE)?);
+        Ok(())
+    }
+
+    fn found(&mut self) -> Result<Option<Found>> {
+        self.call()?;
+        Ok(self.left.take().map(|(loss, gradient)| Found {
+            loss,
+            gradients: vec![("cost".to_owned(), gradient)],
+        }))
     }
 
     fn release(&mut self) {

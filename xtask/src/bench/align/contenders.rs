@@ -113,11 +113,13 @@ pub(crate) fn rivals(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
     asked(&RIVALS.each_ref().map(|rival| rival.name), names)
 }
 
-/// Everyone in a task: ours first, then the naive recursion, the rivals, and the floor.
+/// Everyone in a task: ours first, then what else our worker has, the rivals, and the floor.
 pub(crate) fn contenders(task: Task, rivals: &[&str]) -> Vec<Contender> {
     let mut all = vec![Contender::new("ours", Kind::Ours("ours"))];
-    if task == Task::EveryLabel {
-        all.push(Contender::new("naive recursion, O(T² U)", Kind::Ours("naive")));
+    match task {
+        Task::EveryLabel => all.push(Contender::new("naive recursion, O(T² U)", Kind::Ours("naive"))),
+        Task::Soft => all.push(Contender::new("ours, without a tape", Kind::Ours("at-once"))),
+        Task::Forced | Task::Warping | Task::Distance => {}
     }
     let theirs = RIVALS
         .iter()
@@ -147,14 +149,17 @@ mod tests {
     fn rivals_meet_ours_where_they_compute_the_same() {
         let all = rivals(&["all".to_owned()]).unwrap();
         let names = |task| contenders(task, &all).iter().map(|c| c.name).collect::<Vec<_>>();
-        assert_eq!(names(Task::Soft)[1..3], ["tslearn", "pysdtw"]);
+        assert_eq!(
+            names(Task::Soft)[1..4],
+            ["ours, without a tape", "tslearn", "pysdtw"]
+        );
         assert_eq!(names(Task::EveryLabel)[1], "naive recursion, O(T² U)");
         for task in Task::ALL {
             let all = contenders(task, &all);
             assert!(matches!(all[0].kind, Kind::Ours("ours")) && all[all.len() - 1].is_floor());
             assert_eq!(
                 contenders(task, &[]).len(),
-                2 + usize::from(task == Task::EveryLabel)
+                2 + usize::from(matches!(task, Task::EveryLabel | Task::Soft))
             );
         }
     }
