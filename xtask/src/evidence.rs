@@ -51,7 +51,7 @@ fn kept(root: &Path, plan: &Plan) -> PathBuf {
 fn keep(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let mut count = 0;
-    for plan in plans(root, only)? {
+    for mut plan in plans(root, only)? {
         // Nothing is concluded from the smoke scale.
         if plan.setting.scale == Scale::Smoke {
             continue;
@@ -63,7 +63,7 @@ fn keep(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
                 let done = Identity::read(&run)?.filter(|found| found.status == Status::Done);
                 let Some(done) = done else { continue };
                 let path = to.join(format!("{}.seed-{}.zip", done.arm, done.seed));
-                write_atomic(&path, &pack(&run)?)?;
+                write_atomic(&path, &pack(&run, done)?)?;
                 count += 1;
                 writeln!(
                     out,
@@ -72,6 +72,8 @@ fn keep(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
                 )?;
             }
         }
+        // Where the corpus is on this machine is no evidence.
+        plan.setting.data_root = None;
         write_atomic(&to.join("plan.json"), &serde_json::to_vec_pretty(&plan)?)?;
     }
     if count == 0 {
@@ -86,8 +88,16 @@ fn is_evidence(name: &str) -> bool {
     matches!(extension, Some("toml" | "json" | "jsonl"))
 }
 
+/// What a run says of itself, without where the corpus is on this machine.
+fn placeless(mut run: Identity) -> Identity {
+    if let Some(place) = run.data_root.take() {
+        run.command = run.command.replace(&*place.to_string_lossy(), "DIR");
+    }
+    run
+}
+
 /// The evidence in a run directory. The same files make the same bytes.
-fn pack(run: &Path) -> anyhow::Result<Vec<u8>> {
+fn pack(run: &Path, identity: Identity) -> anyhow::Result<Vec<u8>> {
     let entries = std::fs::read_dir(run).with_context(|| format!("cannot read {}", run.display()))?;
     let mut names = Vec::new();
     for entry in entries {
@@ -98,13 +108,17 @@ fn pack(run: &Path) -> anyhow::Result<Vec<u8>> {
         }
     }
     names.sort();
+    let identity = toml::to_string(&placeless(identity))?;
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(DateTime::default());
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for name in names {
         let path = run.join(&name);
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = match name.as_str() {
+            Identity::FILE => identity.clone().into_bytes(),
+            _ => std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
+        };
         archive.start_file(name, options)?;
         archive.write_all(&bytes)?;
     }
@@ -170,6 +184,22 @@ fn unpack(archive: &Path, setting: &Path) -> anyhow::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kept_runs_do_not_say_where_the_corpus_was() {
+        let (binary, root) = (crate::paper::noisy_channel(), tempfile::tempdir().unwrap());
+        let mut command = crate::paper::program(root.path(), &binary).unwrap();
+        command.args(["run", "--arm", "loud", "--scale", "mini"]);
+        assert!(command.output().unwrap().status.success());
+        let run = root.path().join("runs/noisy-channel/mini/loud/seed-0");
+        let mut identity = Identity::read(&run).unwrap().unwrap();
+        assert_eq!(placeless(identity.clone()), identity);
+        identity.data_root = Some("/of/this machine".into());
+        identity.command = "noisy-channel run --data-root '/of/this machine' --seed 0".to_owned();
+        let kept = placeless(identity);
+        assert_eq!(kept.data_root, None);
+        assert_eq!(kept.command, "noisy-channel run --data-root 'DIR' --seed 0");
+    }
 
     #[test]
     fn kept_runs_make_the_same_results_elsewhere() {

@@ -70,9 +70,15 @@ pub fn soft_alignment_cost(
 /// What [`soft_alignment_cost`] and its gradient are, at once and as constants: the soft minima, `[B]`, and the probabilities
 /// that alignments take the cells, `[B, T, U]`, zero in the padding. For those who want to see an alignment, or need no tape.
 ///
+/// Equation, units and what is done with costs that are no numbers are as there; both have the type of the costs.
+///
 /// # Errors
 ///
 /// As [`soft_alignment_cost`].
+///
+/// # Source
+///
+/// Cuturi & Blondel 2017, arXiv:1703.01541; see [`soft_alignment_cost`].
 ///
 /// # Proved by
 ///

@@ -86,7 +86,8 @@ pub(crate) fn look(
 }
 
 /// Logs phase `probes`: in how many percent of the dev utterances a linear probe tells, from the mean of the speech at each level, who
-/// speaks (`voice/ℓ`) and in which language (`language/ℓ`). Fitted to the training speech; the encoders stay as they are.
+/// speaks (`voice/ℓ`) and in which language (`language/ℓ`). Fitted to the training speech; the encoders stay as they are. Where nobody of
+/// dev speaks in training there is no voice to tell.
 pub(crate) fn probe(
     config: &Config,
     model: &CascadeModel,
@@ -105,9 +106,13 @@ pub(crate) fn probe(
             _ => u.cut.language.clone(),
         };
         let answers = |utterances: &[Utterance]| -> Vec<String> { utterances.iter().map(answer).collect() };
+        let (known, asked) = (answers(&data.train), answers(&data.dev));
+        if !asked.iter().any(|answer| known.contains(answer)) {
+            continue;
+        }
         for level in 0..=config.last_level() {
-            if let Some(probe) = Probe::fit(&fitted[level], &answers(&data.train)) {
-                let accuracy = probe.accuracy(&judged[level], &answers(&data.dev));
+            if let Some(probe) = Probe::fit(&fitted[level], &known) {
+                let accuracy = probe.accuracy(&judged[level], &asked);
                 values.push((format!("{question}/{level}"), accuracy));
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::plan::split_and_unit;
 use crate::report::evidence::Evidence;
-use crate::report::markdown::cell;
+use crate::report::markdown::{cell, of_seeds};
 use crate::report::rates::Pairs;
 use crate::report::resample::{SAMPLES, SEED, summary};
 use crate::report::table::signed;
@@ -108,11 +108,11 @@ impl Gain {
     fn words(&self, place: &PlanPlace) -> String {
         let (interval, _) = summary(self.drawn.clone());
         format!(
-            "{} on {} ({}, {} seeds, {} utterances)",
+            "{} on {} ({}, {}, {} utterances)",
             signed(self.value, &interval),
             place.corpus,
             place.metric,
-            self.seeds,
+            of_seeds(self.seeds),
             self.utterances
         )
     }

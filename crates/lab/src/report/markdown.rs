@@ -80,17 +80,18 @@ pub(crate) fn claims(report: &Report) -> String {
     text
 }
 
+/// So many seeds, in words.
+pub(crate) fn of_seeds(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "seed" } else { "seeds" })
+}
+
 /// The numbers behind a verdict, in a sentence.
 pub(crate) fn evidence(judged: &Judged) -> String {
     let claim = &judged.claim;
     let numbers = judged.comparison.as_ref().map(|comparison| {
         let difference = comparison.paired.difference;
         let by = comparison.worse - comparison.better;
-        let seeds = if comparison.seeds == 1 {
-            "1 seed".to_owned()
-        } else {
-            format!("{} seeds", comparison.seeds)
-        };
+        let seeds = of_seeds(comparison.seeds);
         format!(
             "{} {:.1} against {} {:.1} on {}: a difference of {} points, {seeds}, {} utterances",
             claim.better,

@@ -27,7 +27,8 @@ Each rival meets ours in what both compute:
   warping      librosa, tslearn, dtw-python, dtaidistance  path and cost of dynamic time warping
   distance     dtw-python, dtaidistance                    its cost alone
   every-label  the naive recursion, a loop in our worker   the cost of the paper's best alignment
-  soft         tslearn, pysdtw                             soft-DTW at γ = 1, and its gradient
+  soft         tslearn, pysdtw                             soft-DTW at γ = 1, and its gradient; ours by way of
+                                                           the tape, as pysdtw, and without, as tslearn
 
 Rivals are installed with pip into target/bench-python when they are first asked for; that takes a network and some GB. One that
 cannot be installed sits out, and the table says why. Every contender is a process of its own with the same costs, in the type

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use super::{Group, Row, reading};
 use crate::Plan;
 use crate::report::facts::command;
-use crate::report::markdown::cell;
+use crate::report::markdown::{cell, of_seeds};
 use crate::report::table::{bracketed, signed};
 
 /// The groups that compare something, each under a heading of a level.
@@ -75,7 +75,7 @@ fn numbers(row: &Row, is_reference: bool) -> Vec<(String, String)> {
             Some(effect) => {
                 let (by, interval) = effect.difference();
                 let shared = effect.shared_seeds(row);
-                let shared = shared.map_or_else(String::new, |seeds| format!(" (of {seeds} seeds)"));
+                let shared = shared.map_or_else(String::new, |seeds| format!(" (of {})", of_seeds(seeds)));
                 format!("{} **{}**{shared}", signed(by, &interval), effect.outcome.label())
             }
         };

@@ -4,6 +4,7 @@ use super::{Cell, Group, Outcome, Row, reading};
 use crate::report::curves::COLOURS;
 use crate::report::html::{authored, emphasized, number, table};
 use crate::report::intervals::{self, Difference};
+use crate::report::markdown::of_seeds;
 use crate::report::svg::escape;
 use crate::report::table::signed;
 
@@ -112,7 +113,7 @@ fn numbers(cell: &Cell, row: &Row, is_reference: bool) -> String {
         Some(effect) => {
             let (by, interval) = effect.difference();
             let shared = effect.shared_seeds(row);
-            let shared = shared.map_or_else(String::new, |seeds| format!(", of {seeds} seeds"));
+            let shared = shared.map_or_else(String::new, |seeds| format!(", of {}", of_seeds(seeds)));
             let class = match effect.outcome {
                 Outcome::Better => "yes",
                 Outcome::Worse => "no",
