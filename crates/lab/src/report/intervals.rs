@@ -62,7 +62,7 @@ pub(crate) fn rates(title: &str, rows: &[Row<'_>]) -> Svg {
 }
 
 /// The differences of arms to a reference, beside zero: fewer errors to the left.
-pub(crate) fn differences(title: &str, rows: &[Difference<'_>]) -> Svg {
+pub(crate) fn differences(title: &str, reference: &str, rows: &[Difference<'_>]) -> Svg {
     let (low, high) = bounds(rows.iter().map(|row| (row.value, row.interval)));
     let (low, high) = (low.min(-0.5), high.max(0.5));
     let margin = (high - low) * 0.08;
@@ -77,7 +77,8 @@ pub(crate) fn differences(title: &str, rows: &[Difference<'_>]) -> Svg {
         frame.bottom - frame.top,
         "band",
     );
-    frame.draw(&mut svg, title, plus, "difference in points, 95 % interval");
+    let caption = format!("points against {reference}, 95 % interval");
+    frame.draw(&mut svg, title, plus, &caption);
     svg.line((zero, frame.top - 12.0), (zero, frame.bottom), "axis");
     for (x, anchor, side) in [
         (-6.0, Anchor::End, "fewer errors"),

@@ -32,8 +32,8 @@ fn panel(group: &Group) -> String {
         .enumerate()
         .filter_map(|(place, metric)| {
             let rows = differences(group, place);
-            let title = format!("{}, against {}", metric.label(), group.reference());
-            let svg = (!rows.is_empty()).then(|| intervals::differences(&title, &rows))?;
+            let figure = || intervals::differences(&metric.label(), group.reference(), &rows);
+            let svg = (!rows.is_empty()).then(figure)?;
             let height = intervals::differences_height(rows.len());
             let label = "differences to the reference with intervals";
             Some(format!(
