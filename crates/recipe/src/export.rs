@@ -68,7 +68,7 @@ impl<R: Recipe> Recogniser<R> {
         let path = dir.join(CONFIG);
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!(
-                "{} is neither a run directory nor an export: cannot read {}",
+                "{} is neither a run directory nor an export, which `cargo xtask reproduce` makes: cannot read {}",
                 dir.display(),
                 path.display()
             )

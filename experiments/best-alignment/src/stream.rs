@@ -34,11 +34,6 @@ pub(crate) struct Options {
 /// Prints a line each time the streaming decoder writes more: seconds heard, a tab, `partial`, a tab, the text so far. Then the first
 /// pass as `first`, and what the full-context decoder makes of all of it as `final`. On a terminal partial results replace one another.
 pub(crate) fn stream(options: &Options) -> Result<()> {
-    ensure!(
-        options.run.exists(),
-        "{}: no such directory; `cargo xtask reproduce best-alignment` trains it, --run takes another run or an export",
-        options.run.display()
-    );
     let recogniser = Recogniser::<BestAlignment>::open(&options.run)?;
     let config = &recogniser.config;
     ensure!(
