@@ -1,11 +1,13 @@
 //! A file heard as if it were being spoken: partial results while it goes on, the full-context result at its end.
 
-use std::io::{IsTerminal, Write};
+use std::borrow::Cow;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
+use console::{Term, measure_text_width};
 use sandhi_audio::{Fbank, FbankStream, Features, Waveform};
 use sandhi_core::{Lengths, Padded};
 use sandhi_model::{CascadeModel, CascadeStream, HostDecoder, State};
@@ -51,8 +53,9 @@ pub(crate) fn stream(options: &Options) -> Result<()> {
         config.decoding(),
     )?;
 
+    let terminal = Term::stdout();
+    let replaced = terminal.is_term();
     let mut out = std::io::stdout().lock();
-    let replaced = out.is_terminal();
     let (begun, mut computing, mut shown) = (Instant::now(), Duration::ZERO, String::new());
     let samples = (u64::from(rate) * options.piece / 1000).max(1) as usize;
     let mut heard = 0;
@@ -69,7 +72,12 @@ pub(crate) fn stream(options: &Options) -> Result<()> {
         computing += started.elapsed();
         if text != shown {
             match replaced {
-                true => write!(out, "\r\x1b[K{seconds:6.2} s  {text}")?,
+                true => {
+                    let before = format!("{seconds:6.2} s  ");
+                    // A line that wraps could not be replaced.
+                    let room = usize::from(terminal.size().1).saturating_sub(before.len() + 1);
+                    write!(out, "\r\x1b[K{before}{}", tail(&text, room))?;
+                }
                 false => writeln!(out, "{seconds:.2}\tpartial\t{text}")?,
             }
             out.flush()?;
@@ -94,6 +102,18 @@ pub(crate) fn stream(options: &Options) -> Result<()> {
         listener_latency(config)
     )?;
     Ok(())
+}
+
+/// The end of a text, as much as so many columns hold.
+fn tail(text: &str, columns: usize) -> Cow<'_, str> {
+    if measure_text_width(text) <= columns {
+        return text.into();
+    }
+    let mut end = text.chars();
+    while measure_text_width(end.as_str()) >= columns.max(1) {
+        end.next();
+    }
+    format!("…{}", end.as_str()).into()
 }
 
 /// Milliseconds from a sound to the end of the chunk that holds it, at most.
@@ -178,5 +198,18 @@ impl<'a> Listener<'a> {
         let text = hypothesis.iter().flat_map(|h| h.labels.iter().copied());
         let text = self.frontends.labels.decode(&text.collect::<Vec<u32>>())?;
         Ok((self.first, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tail;
+
+    #[test]
+    fn what_a_line_does_not_hold_is_left_out_at_its_beginning() {
+        assert_eq!(tail("call anna", 9), "call anna");
+        assert_eq!(tail("call anna", 8), "…ll anna");
+        assert_eq!(tail("appelle élodie", 7), "…élodie");
+        assert_eq!(tail("call", 0), "…");
     }
 }
