@@ -14,6 +14,26 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
         "mini" => &["best", "text", "random", "framewise", "gold"],
         _ => &["best", "text", "random", "framewise"],
     };
+    let weights: &[&str] = match setting.corpus.as_str() {
+        "mini-multilingual" => &[
+            "best",
+            "best-match-0.3",
+            "best-match-1",
+            "best-match-3",
+            "best-match-10",
+            "best-transcript-0",
+            "best-transcript-1",
+        ],
+        _ => &[
+            "best",
+            "best-match-0.1",
+            "best-match-0.3",
+            "best-match-1",
+            "best-match-10",
+            "best-transcript-0",
+            "best-transcript-1",
+        ],
+    };
     let mut groups = vec![
         group(
             "alignment",
@@ -70,15 +90,7 @@ pub(crate) fn ablations(setting: &Setting) -> Vec<Ablation> {
         group(
             "weights",
             "how much do the weights matter? (the paper does not say)",
-            &[
-                "best",
-                "best-match-0.1",
-                "best-match-0.3",
-                "best-match-1",
-                "best-match-10",
-                "best-transcript-0",
-                "best-transcript-1",
-            ],
+            weights,
         ),
     ];
     if setting.corpus != "mini-multilingual" {

@@ -25,6 +25,15 @@ pub(crate) fn arms(setting: &Setting) -> Vec<Arm<Config>> {
     arms
 }
 
+/// λ_match from which dev chooses; the arm of the one it chose is the method itself.
+const MATCH_WEIGHTS: [(f64, &str, &str); 5] = [
+    (0.1, "best-match-0.1", "hardly any weight on consistency"),
+    (0.3, "best-match-0.3", "a third of what the transducers weigh"),
+    (1.0, "best-match-1", "as much as the transducers weigh"),
+    (3.0, "best-match-3", "three times as much"),
+    (10.0, "best-match-10", "ten times as much"),
+];
+
 /// The full method; the other arms are struct updates of it.
 struct Base(Config);
 
@@ -267,23 +276,26 @@ impl Base {
     }
 
     fn weights(&self) -> Vec<Arm<Config>> {
-        let weighted = |lambda_match| Config {
-            lambda_match,
-            ..self.best()
-        };
+        let others = MATCH_WEIGHTS
+            .iter()
+            .filter(|&&(lambda_match, ..)| lambda_match != self.0.lambda_match);
+        let mut arms: Vec<_> = others
+            .map(|&(lambda_match, name, why)| {
+                arm(
+                    name,
+                    why,
+                    Config {
+                        lambda_match,
+                        ..self.best()
+                    },
+                )
+            })
+            .collect();
         let transcripts = |lambda_transcript| Config {
             lambda_transcript,
             ..self.best()
         };
-        vec![
-            arm(
-                "best-match-0.1",
-                "hardly any weight on consistency",
-                weighted(0.1),
-            ),
-            arm("best-match-0.3", "a tenth of the weight", weighted(0.3)),
-            arm("best-match-1", "a third", weighted(1.0)),
-            arm("best-match-10", "three times as much", weighted(10.0)),
+        arms.extend([
             arm(
                 "best-transcript-0",
                 "transcripts are only compared, not written from their text",
@@ -294,7 +306,8 @@ impl Base {
                 "transcripts weigh as much as unpaired sentences",
                 transcripts(1.0),
             ),
-        ]
+        ]);
+        arms
     }
 
     /// What neither paired speech nor dev has.
