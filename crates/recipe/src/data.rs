@@ -227,7 +227,7 @@ impl Data {
         bar.finish();
         data.normalize(options.normalization)?;
         if options.ctc {
-            data.train.iter().try_for_each(|u| u.check_ctc(&options.speeds))?;
+            data.train.iter().try_for_each(Utterance::check_ctc)?;
         }
         data.describe(run)?;
         data.frontends.save(run.dir())?;
@@ -277,7 +277,7 @@ impl Data {
                 input: self.frontends.encode_input(text, None)?,
                 ..utterance.clone()
             };
-            if added.check_ctc(&[1.0]).is_ok() {
+            if added.check_ctc().is_ok() {
                 self.train.push(added);
             }
         }

@@ -84,7 +84,7 @@ pub fn recognise(decoder: &Decoder, encoded: &Padded, decoding: &Decoding) -> Re
 
 /// The utterances in batches of like length, as indices.
 pub fn length_batches(max_frames: usize, utterances: &[Utterance]) -> Vec<Vec<usize>> {
-    let frames = |i: usize| utterances[i].features[0].num_frames;
+    let frames = |i: usize| utterances[i].own().num_frames;
     let mut order: Vec<usize> = (0..utterances.len()).collect();
     order.sort_by_key(|&i| frames(i));
     let mut batches: Vec<Vec<usize>> = vec![];
@@ -97,10 +97,10 @@ pub fn length_batches(max_frames: usize, utterances: &[Utterance]) -> Vec<Vec<us
     batches
 }
 
-/// Features of utterances at their own speed as one batch.
+/// Features of utterances as they were spoken, as one batch.
 pub fn padded(utterances: &[&Utterance]) -> Result<Padded> {
-    let rows: Vec<Vec<f32>> = utterances.iter().map(|u| u.features[0].values.clone()).collect();
-    let bins = utterances.first().map_or(0, |u| u.features[0].num_bins);
+    let rows: Vec<Vec<f32>> = utterances.iter().map(|u| u.own().values.clone()).collect();
+    let bins = utterances.first().map_or(0, |u| u.own().num_bins);
     Ok(Padded::from_rows(&rows, bins, &Device::Cpu)?)
 }
 

@@ -26,7 +26,7 @@ pub fn alignment_figure(
     let Some(utterance) = representative(utterances) else {
         return Ok(());
     };
-    let features = &utterance.features[0];
+    let features = utterance.own();
     let labels = Labels::new(vec![utterance.labels.clone()], frontend.specials().blank)?;
     let (arcs, hypothesis) = hear(&single(features)?, &labels)?;
     let gamma = label_posteriors(&arcs)?;

@@ -21,6 +21,11 @@ pub(crate) fn seconds_of(frame: f64, fbank: &FbankConfig) -> f64 {
     (STRIDE * frame + MIDDLE) * fbank.shift_ms / 1000.0 + fbank.window_ms / 2000.0
 }
 
+/// How many seconds of speech an encoder frame needs: where what it sees ends.
+pub(crate) fn heard_by(frame: usize, fbank: &FbankConfig) -> f64 {
+    seconds_of(frame as f64, fbank) + MIDDLE * fbank.shift_ms / 1000.0 + fbank.window_ms / 2000.0
+}
+
 /// Which encoder frame of `frames` is nearest to a time in seconds.
 fn frame_at(seconds: f64, fbank: &FbankConfig, frames: usize) -> usize {
     let shift = fbank.shift_ms / 1000.0;
@@ -127,6 +132,7 @@ mod tests {
             labels: vec![],
             input: frontend.encode("ab ban").unwrap(),
             features: vec![],
+            speeds: vec![],
         };
         let frames = gold_frames(&utterance, &frontend, &fbank, 1.0, 100).unwrap();
         let seconds = [0.35, 0.55, 0.6, 0.9, 1.1, 1.3];

@@ -10,6 +10,7 @@ pub mod defaults;
 mod export;
 mod figure;
 mod gold;
+mod latency;
 mod memory;
 mod options;
 mod plan;
@@ -31,6 +32,7 @@ pub use decoding::{Decoding, decode, dev_error_rate, lattice, length_batches, pa
 pub use export::{Recogniser, Weights, export};
 pub use figure::{alignment_figure, representative};
 pub use gold::gold_frames;
+pub use latency::Latency;
 pub use memory::{Extent, Need, Sizes};
 pub use options::{Budget, DataOptions, Normalization, Paired, TextInput, Unseen};
 pub use plan::{Choice, Plan};

@@ -23,6 +23,8 @@ pub struct Utterance {
     pub input: Vec<u32>,
     /// Normalised features, one per speed.
     pub features: Vec<Features>,
+    /// How many times as fast as it was spoken each of these is.
+    pub speeds: Vec<f64>,
 }
 
 /// Log-mel features, normalised as the front ends say.
@@ -60,6 +62,17 @@ pub fn single(features: &Features) -> Result<Padded> {
 }
 
 impl Utterance {
+    /// The features as it was spoken, or at the speed nearest to that.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
+    pub fn own(&self) -> &Features {
+        let far = |i: usize| (self.speeds[i] - 1.0).abs();
+        let nearer = |best, i| if far(i) < far(best) { i } else { best };
+        &self.features[(1..self.speeds.len()).fold(0, nearer)]
+    }
+
     /// With features as they come from the filterbank.
     pub(crate) fn read(
         cut: Cut,
@@ -82,6 +95,7 @@ impl Utterance {
                 labels: frontends.labels.encode(&cut.text)?,
                 input: frontends.encode_input(&cut.text, several_languages.then_some(&cut.language))?,
                 features: speeds.iter().map(at).collect::<Result<_>>()?,
+                speeds: speeds.to_vec(),
                 cut,
             })
         };
@@ -89,9 +103,9 @@ impl Utterance {
     }
 
     /// CTC reads one label a frame at most: found out here, where the utterance has a name, not hours into the training.
-    pub(crate) fn check_ctc(&self, speeds: &[f64]) -> Result<()> {
+    pub(crate) fn check_ctc(&self) -> Result<()> {
         let needed = Ctc::new(0, &self.labels).shortest();
-        for (features, speed) in self.features.iter().zip(speeds) {
+        for (features, speed) in self.features.iter().zip(&self.speeds) {
             let frames = frames_after(features.num_frames);
             if frames < needed {
                 bail!(
@@ -102,5 +116,33 @@ impl Utterance {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_features_are_those_of_the_nearest_speed() {
+        let of = |speeds: &[f64]| {
+            let features = speeds.iter().map(|&speed| Features {
+                values: vec![],
+                num_frames: (100.0 / speed) as usize,
+                num_bins: 80,
+            });
+            let utterance = Utterance {
+                cut: Cut::default(),
+                text: String::new(),
+                labels: vec![],
+                input: vec![],
+                features: features.collect(),
+                speeds: speeds.to_vec(),
+            };
+            utterance.own().num_frames
+        };
+        assert_eq!(of(&[0.9, 1.0, 1.1]), 100);
+        assert_eq!(of(&[1.0]), 100);
+        assert_eq!(of(&[0.5, 0.8]), 125);
     }
 }

@@ -200,7 +200,7 @@ impl Task {
 
     /// The masks are a function of `key` and the utterance.
     fn batch(&self, utterances: &[&Utterance], mask_key: u64) -> Result<Batch> {
-        let rows: Vec<Vec<f32>> = utterances.iter().map(|u| u.features[0].values.clone()).collect();
+        let rows: Vec<Vec<f32>> = utterances.iter().map(|u| u.own().values.clone()).collect();
         let features = Padded::from_rows(&rows, self.bins, &Device::Cpu)?;
         let lengths = features.lengths().as_slice();
         let frames = Lengths::new(lengths.iter().map(|&n| frames_after(n)).collect());
@@ -233,7 +233,7 @@ impl Batches {
             max_utterances: config.budget.max_utterances,
         };
         let size = |u: &Utterance| Size {
-            frames: u.features[0].num_frames,
+            frames: u.own().num_frames,
             labels: 0,
         };
         let sizes = data.speech.iter().map(|u| vec![size(u)]).collect();

@@ -10,8 +10,8 @@ use sandhi_lab::{Ablation, Arm, Claim, Contrast, Departure, Experiment, Referenc
 use sandhi_model::CascadeModel;
 use sandhi_nn::{Mode, Params};
 use sandhi_recipe::{
-    Batch, Batches, Data, DataOptions, Decoding, Frontends, Recipe, Seen, Utterance, Weights,
-    alignment_figure, dev_error_rate, export, look, recognise, test, train,
+    Batch, Batches, Data, DataOptions, Decoding, Frontends, Latency, Recipe, Seen, Utterance, Weights,
+    alignment_figure, decode, dev_error_rate, export, look, recognise, test, train,
 };
 use sandhi_transducer::Hypothesis;
 
@@ -158,6 +158,7 @@ impl Experiment for BestAlignment {
         }
         layers::probe(config, &model, &data, config.trainer.steps, run)?;
         internal_lm(&model, &data, run)?;
+        latency(config, &model, &data, run)?;
         export::<Self>(run.dir(), &run.dir().join("export"), Weights::Best)
     }
 }
@@ -202,17 +203,16 @@ fn gold_of(config: &Config, data: &Data, batch: &Batch) -> Option<Cells> {
     if config.matching != Matching::Gold {
         return None;
     }
-    let utterances: Vec<&Utterance> = batch.choices.iter().map(|c| &data.train[c.utterance]).collect();
-    let speeds: Vec<f64> = batch.choices.iter().map(|c| config.speeds[c.speed]).collect();
-    let frames = batch.features.lengths().as_slice().iter();
-    let frames = frames.map(|&n| sandhi_conformer::frames_after(n)).collect();
-    gold_cells(
-        config,
-        data,
-        &utterances,
-        &speeds,
-        &sandhi_core::Lengths::new(frames),
-    )
+    let heard = batch.choices.iter().zip(batch.features.lengths().as_slice());
+    let cells = heard.map(|(choice, &frames)| {
+        let utterance = &data.train[choice.utterance];
+        let (speed, frames) = (
+            utterance.speeds[choice.speed],
+            sandhi_conformer::frames_after(frames),
+        );
+        gold_cells(config, data, utterance, speed, frames)
+    });
+    cells.collect()
 }
 
 /// Speech at every level, without a graph.
@@ -256,6 +256,26 @@ fn see(config: &Config, model: &CascadeModel, features: &Padded, utterances: &[&
             ),
         ],
     })
+}
+
+/// Logs phase `latency`: how much of the speech after a word of dev is heard before the streaming decoder has written it.
+fn latency(config: &Config, model: &CascadeModel, data: &Data, run: &mut Run) -> Result<()> {
+    let decoding = config.decoding();
+    let hypotheses = decode(&data.dev, &decoding, &|features| {
+        streaming(model, features, &decoding)
+    })?;
+    let context = config.model.block.context;
+    let blocks = config.model.speech_blocks + config.model.streaming_blocks;
+    let mut latency = Latency::default();
+    for (utterance, hypothesis) in data.dev.iter().zip(&hypotheses) {
+        let frames = sandhi_conformer::frames_after(utterance.own().num_frames);
+        let sees = |frame| context.reach(frame, frames, blocks);
+        latency.add(utterance, hypothesis, sees, &config.fbank, &data.frontends.labels)?;
+    }
+    match latency.values() {
+        values if values.is_empty() => Ok(()),
+        values => Ok(run.log(config.trainer.steps, "latency", &values)?),
+    }
 }
 
 /// How surprised the decoders alone are by the transcripts of dev: the perplexity of a label under the internal language model.

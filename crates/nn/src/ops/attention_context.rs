@@ -80,6 +80,15 @@ impl AttentionContext {
         }
     }
 
+    /// The last frame, of `n`, that frame `i` sees through so many layers of attention.
+    ///
+    /// # Panics
+    ///
+    /// If chunks have no frames, or `i` is not one of `n`.
+    pub fn reach(self, i: usize, n: usize, layers: usize) -> usize {
+        (0..layers).fold(i, |i, _| self.visible(i, n).end - 1)
+    }
+
     /// The score matrix of `n` frames, divided by rows as evenly as may be.
     pub(crate) fn blocks(self, n: usize) -> impl Iterator<Item = Block> {
         let rows = n.div_ceil(n.div_ceil(ROWS).max(1)).max(1);
