@@ -1,7 +1,7 @@
 //! What a given alignment costs.
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result as TensorResult, Shape, Tensor, WithDType};
-use sandhi_core::{Error, Lengths, Result, host};
+use sandhi_core::{Consistency, Distance, Error, Lengths, Pair, Result, host, pairwise};
 
 use crate::grid::{self, Grid};
 use crate::record::vector;
@@ -65,6 +65,51 @@ pub fn alignment_cost(
         cells: cells.to_vec(),
     };
     Ok(cost.apply_op1(op)?)
+}
+
+/// The distance of speech and text along an alignment that is known, as a consistency: where the labels were spoken, by a forced
+/// aligner or a corpus. The transducer's arcs play no part.
+///
+/// The upper reference for what is searched for. It is of one batch, since cells belong to its utterances in their order.
+///
+/// # Equation
+///
+/// ```text
+/// L(b) = Σ_{(t, u) ∈ cells(b)} d(speech(t), text(u))
+/// ```
+///
+/// # Shapes
+///
+/// As [`Consistency::loss`]: speech `[B, T, D]` and text `[B, U, D]` give `[B]`; cells as in [`alignment_cost`].
+///
+/// # Errors
+///
+/// As [`pairwise`] and [`alignment_cost`].
+///
+/// # Source
+///
+/// The explicit alignment that Peyser et al. 2023, arXiv:2308.06125, do without.
+///
+/// # Proved by
+///
+/// `consistencies_obey_the_laws`, `given_alignment_of_the_best_cells_is_the_best_alignment`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GivenAlignment {
+    /// How far a frame and a label embedding are apart.
+    pub distance: Distance,
+    /// `(frame, label)` of each utterance.
+    pub cells: Vec<Vec<(usize, usize)>>,
+}
+
+impl Consistency for GivenAlignment {
+    fn name(&self) -> &'static str {
+        "given-alignment"
+    }
+
+    fn loss(&self, pair: Pair<'_>) -> Result<Tensor> {
+        let cost = pairwise(self.distance, pair.speech, pair.text)?;
+        alignment_cost(&cost, pair.speech.lengths(), pair.text.lengths(), &self.cells)
+    }
 }
 
 /// Cells are picked, not multiplied by a mask, so that NaN in the padding cannot leak; the grid of gradients is made only

@@ -21,7 +21,7 @@ mod waves;
 
 pub use average::{FrameAverage, frame_average_cost};
 pub use best::{BestAlignment, best_alignment, best_alignment_cost};
-pub use cells::alignment_cost;
+pub use cells::{GivenAlignment, alignment_cost};
 pub use moves::Moves;
 pub use random::{RandomAlignment, random_alignment};
 pub use soft::{SoftAlignment, soft_alignment, soft_alignment_cost};

@@ -3,13 +3,38 @@
 
 mod common;
 
+use candle_core::Tensor;
 use common::{ALL, loss_of, pair};
 use sandhi_align::{
-    BestAlignment, FrameAverage, Moves, OptimalTransport, RandomAlignment, SoftAlignment, Stretched,
-    Upsampled,
+    BestAlignment, FrameAverage, GivenAlignment, Moves, OptimalTransport, RandomAlignment, SoftAlignment,
+    Stretched, Upsampled,
 };
-use sandhi_core::{Consistency, Distance, Error, Pair};
+use sandhi_core::{Consistency, Distance, Error, Pair, Result};
 use sandhi_testkit::{check_consistency, check_signed_consistency};
+
+/// A given alignment is of one batch; the laws are about many. Here an utterance of so many frames and labels always has the same
+/// one: neither monotone nor complete, and a cell of it counts twice.
+struct GivenByExtent(Distance);
+
+impl Consistency for GivenByExtent {
+    fn name(&self) -> &'static str {
+        "given-by-extent"
+    }
+
+    fn loss(&self, pair: Pair<'_>) -> Result<Tensor> {
+        let lengths = pair.speech.lengths().as_slice().iter();
+        let extents = lengths.zip(pair.text.lengths().as_slice());
+        let cells = extents.map(|(&frames, &labels)| {
+            let cell = |i: usize| (3 * i % frames, i % labels);
+            (0..frames + labels).map(cell).chain([(0, 0)]).collect()
+        });
+        GivenAlignment {
+            distance: self.0,
+            cells: cells.collect(),
+        }
+        .loss(pair)
+    }
+}
 
 /// Every loss that is never negative.
 fn losses(distance: Distance) -> Vec<Box<dyn Consistency>> {
@@ -18,6 +43,7 @@ fn losses(distance: Distance) -> Vec<Box<dyn Consistency>> {
         Box::new(Stretched { distance }),
         Box::new(FrameAverage { distance }),
         Box::new(RandomAlignment { distance, seed: 7 }),
+        Box::new(GivenByExtent(distance)),
         Box::new(OptimalTransport {
             distance,
             epsilon: 0.1,

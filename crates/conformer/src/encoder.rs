@@ -36,7 +36,7 @@ impl Conformer {
     ///
     /// # Errors
     ///
-    /// [`sandhi_core::Error::Invalid`] unless frames see chunks that see nothing after them.
+    /// [`sandhi_core::Error::Invalid`] unless frames see chunks: who sees all of the utterance waits for its end.
     pub fn stream(&self) -> Result<ConformerStream> {
         ConformerStream::new(
             self.context,

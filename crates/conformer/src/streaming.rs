@@ -12,41 +12,43 @@ const STRIDE: usize = 4;
 
 /// A stack of Conformer blocks over an utterance that is still being spoken.
 ///
-/// Chunks leave when they are complete, and are then what [`Conformer::encode`](crate::Conformer::encode) makes of the whole
-/// utterance, whatever the pieces were. A block remembers what its attention and its convolution look back to.
+/// Frames leave when nothing can change them any more, and are then what [`Conformer::encode`](crate::Conformer::encode) makes of
+/// the whole utterance, whatever the pieces were: a chunk leaves a block as soon as it is complete and its right context is there.
+/// With a right context every block waits anew, for chunks of the block below, so that each adds to the delay; see
+/// [`AttentionContext::reach`]. A block remembers what its attention and its convolution look back to.
 ///
 /// Where chunks look back without limit, memory grows with the utterance and a chunk takes time in the square of what came
 /// before; with `left` given neither does.
 ///
 /// # Proved by
 ///
-/// `conformer_stream_equals_the_whole_utterance`, `conformer_stream_refuses_what_has_to_wait`.
+/// `conformer_stream_equals_the_whole_utterance`, `conformer_stream_waits_for_what_it_sees_and_no_longer`,
+/// `conformer_stream_refuses_to_wait_for_the_end`.
 #[derive(Clone, Debug)]
 pub struct ConformerStream {
     blocks: Vec<BlockStream>,
-    chunk: usize,
-    /// Frames that do not fill a chunk yet, `[n, D]`.
-    waiting: Option<Tensor>,
 }
 
 impl ConformerStream {
     pub(crate) fn new(context: AttentionContext, blocks: Vec<Layers>) -> Result<Self> {
-        let AttentionContext::Chunked { size, left, right: 0 } = context else {
+        let AttentionContext::Chunked { size, left, right } = context else {
             return Err(Error::Invalid {
                 what: "stream",
-                why: format!("expected chunks that see nothing after them, got {context:?}"),
+                why: format!("expected attention in chunks, got {context:?}"),
             });
         };
         let block = |layers| BlockStream {
             layers,
-            left,
+            size,
+            left: left.unwrap_or(usize::MAX),
+            right,
+            arrived: None,
+            waiting: None,
             attended: None,
             convolved: None,
         };
         Ok(Self {
             blocks: blocks.into_iter().map(block).collect(),
-            chunk: size,
-            waiting: None,
         })
     }
 
@@ -56,68 +58,97 @@ impl ConformerStream {
     ///
     /// [`Error::Tensor`] if the width is not the configured one.
     pub fn push(&mut self, frames: &Tensor) -> Result<Option<Tensor>> {
-        let frames = joined(self.waiting.take().as_ref(), frames, 0)?;
-        let ready = frames.dims()[0] / self.chunk * self.chunk;
-        let mut chunks = Vec::new();
-        for start in (0..ready).step_by(self.chunk) {
-            chunks.push(self.chunk(&frames.narrow(0, start, self.chunk)?)?);
-        }
-        self.waiting = last(&frames, 0, frames.dims()[0] - ready)?;
-        Ok(match chunks.is_empty() {
-            true => None,
-            false => Some(Tensor::cat(&chunks, 0)?),
-        })
+        self.through(Some(frames.unsqueeze(0)?.contiguous()?), false)
     }
 
-    /// Ends the utterance; returns the frames that were waiting for the rest of their chunk.
+    /// Ends the utterance; returns the frames that were waiting for the rest of their chunk, or for what comes after it.
     ///
     /// # Errors
     ///
     /// [`Error::Tensor`].
     pub fn finish(mut self) -> Result<Option<Tensor>> {
-        let waiting = self.waiting.take();
-        waiting.map(|frames| self.chunk(&frames)).transpose()
+        self.through(None, true)
     }
 
-    fn chunk(&mut self, frames: &Tensor) -> Result<Tensor> {
-        let mut x = frames.unsqueeze(0)?.contiguous()?;
+    fn through(&mut self, frames: Option<Tensor>, ended: bool) -> Result<Option<Tensor>> {
+        let mut x = frames;
         for block in &mut self.blocks {
-            x = block.step(&x)?;
+            x = block.push(x, ended)?;
         }
-        Ok(x.squeeze(0)?)
+        x.map(|x| Ok(x.squeeze(0)?)).transpose()
     }
 }
 
-/// A block, and what it looks back to.
+/// A block, what waits in it, and what it looks back to.
 #[derive(Clone, Debug)]
 struct BlockStream {
     layers: Layers,
-    /// Frames before a chunk that attention sees; without it all.
-    left: Option<usize>,
-    /// The attention's inputs of these, `[1, n, D]`.
+    size: usize,
+    /// Frames before a chunk that attention sees.
+    left: usize,
+    /// Frames after it.
+    right: usize,
+    /// Inputs that nothing was done with yet, `[1, n, D]`: layers want many frames at a time.
+    arrived: Option<Tensor>,
+    /// Frames between the first feed-forward module and the attention, `[1, n, D]`.
+    waiting: Option<Tensor>,
+    /// The attention's inputs: those of earlier frames that are looked back to, then those of `waiting`.
     attended: Option<Tensor>,
-    /// The convolution's inputs, `[1, n, 2D]`.
+    /// The convolution's inputs that are looked back to, `[1, n, 2D]`.
     convolved: Option<Tensor>,
 }
 
 impl BlockStream {
-    /// One chunk, `[1, n, D]`; no graph is kept.
-    fn step(&mut self, x: &Tensor) -> Result<Tensor> {
-        let layers = &self.layers;
-        let frames = x.dims()[1];
-        let x = feed_forward(x, &layers.before)?;
+    /// The next inputs, `[1, n, D]`; returns the chunks that are ready. No graph is kept.
+    fn push(&mut self, x: Option<Tensor>, ended: bool) -> Result<Option<Tensor>> {
+        if let Some(x) = x {
+            self.arrived = Some(joined(self.arrived.as_ref(), &x, 1)?);
+        }
+        if !ended && frames(&self.arrived) + frames(&self.waiting) < self.size.saturating_add(self.right) {
+            return Ok(None);
+        }
+        if let Some(x) = self.arrived.take() {
+            let x = feed_forward(&x, &self.layers.before)?.detach();
+            let h = self.layers.attention_norm.forward(&x)?.detach();
+            self.waiting = Some(joined(self.waiting.as_ref(), &x, 1)?);
+            self.attended = Some(joined(self.attended.as_ref(), &h, 1)?);
+        }
+        let mut chunks = Vec::new();
+        while let (Some(waiting), Some(attended)) = (self.waiting.clone(), self.attended.clone()) {
+            let ready = match ended {
+                true => waiting.dims()[1].min(self.size),
+                false if waiting.dims()[1] < self.size.saturating_add(self.right) => break,
+                false => self.size,
+            };
+            chunks.push(self.chunk(&waiting, &attended, ready)?);
+        }
+        Ok(match chunks.is_empty() {
+            true => None,
+            false => Some(Tensor::cat(&chunks, 1)?),
+        })
+    }
 
-        // The frames before ask again, for nothing: cheaper to write and to trust than an operation of its own.
-        let h = joined(self.attended.as_ref(), &layers.attention_norm.forward(&x)?, 1)?;
-        self.attended = last(&h, 1, self.left.unwrap_or(usize::MAX))?;
-        let mixed = layers.attention.chunk(&h)?;
-        let x = (x + newest(&mixed, frames)?)?;
+    /// The first `count` frames that wait.
+    fn chunk(&mut self, waiting: &Tensor, attended: &Tensor, count: usize) -> Result<Tensor> {
+        let layers = &self.layers;
+        let rest = waiting.dims()[1] - count;
+        let before = attended.dims()[1] - waiting.dims()[1];
+
+        // Frames before and after ask too, for nothing: cheaper to write and to trust than an operation of its own.
+        let seen = before + count + self.right.min(rest);
+        let mixed = layers
+            .attention
+            .chunk(&attended.narrow(1, 0, seen)?.contiguous()?)?;
+        let x = (waiting.narrow(1, 0, count)? + mixed.narrow(1, before, count)?)?;
+        self.waiting = last(waiting, 1, rest)?;
+        self.attended = last(attended, 1, self.left.saturating_add(rest))?;
 
         let h = layers.conv_expand.forward(&layers.conv_norm.forward(&x)?)?;
         let h = joined(self.convolved.as_ref(), &h, 1)?;
         self.convolved = last(&h, 1, layers.conv.left())?;
         let length = Lengths::new(vec![h.dims()[1]]);
-        let h = newest(&layers.conv.forward(&h, &length)?, frames)?;
+        let h = layers.conv.forward(&h, &length)?;
+        let h = h.narrow(1, h.dims()[1] - count, count)?.contiguous()?;
         let h = layers.conv_contract.forward(&layers.conv_middle.forward(&h)?)?;
         let x = (x + h)?;
 
@@ -126,15 +157,15 @@ impl BlockStream {
     }
 }
 
+/// How many there are of `[1, n, D]`.
+fn frames(x: &Option<Tensor>) -> usize {
+    x.as_ref().map_or(0, |x| x.dims()[1])
+}
+
 /// x + h / 2.
 fn feed_forward(x: &Tensor, layers: &FeedForward) -> Result<Tensor> {
     let h = layers.expand.forward(&layers.norm.forward(x)?)?;
     Ok((x + (layers.contract.forward(&h)? * 0.5)?)?)
-}
-
-/// The last `frames` of `[1, n, D]`.
-fn newest(x: &Tensor, frames: usize) -> Result<Tensor> {
-    Ok(x.narrow(1, x.dims()[1] - frames, frames)?.contiguous()?)
 }
 
 /// What came before, and what comes now.

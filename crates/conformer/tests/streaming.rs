@@ -94,6 +94,10 @@ fn conformer_stream_equals_the_whole_utterance() -> Result<()> {
         chunks(5, None, 0),
         chunks(3, Some(0), 0),
         chunks(40, Some(8), 0),
+        chunks(1, Some(2), 1),
+        chunks(4, Some(3), 2),
+        chunks(3, None, 5),
+        chunks(2, Some(0), 40),
     ];
     for context in contexts {
         let conformer = conformer(context)?;
@@ -112,12 +116,35 @@ fn conformer_stream_equals_the_whole_utterance() -> Result<()> {
     Ok(())
 }
 
+/// Frame by frame, an output is there as soon as the last frame that it sees is, and not before.
 #[test]
-fn conformer_stream_refuses_what_has_to_wait() -> Result<()> {
-    for context in [AttentionContext::Full, chunks(4, Some(8), 1)] {
-        let error = conformer(context)?.stream().unwrap_err().to_string();
-        assert!(error.contains("chunks that see nothing after them"), "{error}");
+fn conformer_stream_waits_for_what_it_sees_and_no_longer() -> Result<()> {
+    let x = uniform(3, &[FRAMES, DIM], -1.0, 1.0)?;
+    for context in [chunks(4, Some(3), 0), chunks(4, Some(3), 2), chunks(2, None, 3)] {
+        let mut stream = conformer(context)?.stream()?;
+        let mut out = 0;
+        for t in 0..FRAMES - 1 {
+            out += stream.push(&x.narrow(0, t, 1)?)?.map_or(0, |y| y.dims()[0]);
+            // Of an utterance that goes on forever.
+            let sees = |i: usize| (0..BLOCKS).fold(i, |i, _| context.visible(i, usize::MAX).end - 1);
+            assert_eq!(context.reach(out, usize::MAX, BLOCKS), sees(out));
+            let ready = (0..FRAMES).take_while(|&i| sees(i) <= t).count();
+            assert_eq!(out, ready, "{context:?} at frame {t}");
+        }
+        out += stream.finish()?.map_or(0, |y| y.dims()[0]);
+        // The last frame was not pushed.
+        assert_eq!(out, FRAMES - 1);
     }
+    Ok(())
+}
+
+#[test]
+fn conformer_stream_refuses_to_wait_for_the_end() -> Result<()> {
+    let error = conformer(AttentionContext::Full)?
+        .stream()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("expected attention in chunks"), "{error}");
     Ok(())
 }
 

@@ -115,7 +115,7 @@ impl Experiment for NoisyChannel {
         (config.pause_ms > 0).then(|| config.steps as f64 * config.pause_ms as f64 / 1000.0)
     }
 
-    fn departures() -> Vec<Departure> {
+    fn departures(_: &Setting) -> Vec<Departure> {
         vec![Departure {
             what: "words, not symbols",
             why: "the report counts words",

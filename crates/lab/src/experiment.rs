@@ -169,7 +169,7 @@ pub trait Experiment {
     }
 
     /// Where we leave the paper.
-    fn departures() -> Vec<Departure>;
+    fn departures(setting: &Setting) -> Vec<Departure>;
 
     /// What the paper does not say.
     fn unknowns() -> Vec<Unknown>;

@@ -216,7 +216,7 @@ impl CascadeModel {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] unless frames of the streaming encoders see nothing after their chunk.
+    /// [`Error::Invalid`] unless the streaming encoders attend in chunks.
     pub fn stream(&self) -> Result<CascadeStream> {
         Ok(CascadeStream {
             subsampling: self.subsampling.stream(),

@@ -22,7 +22,7 @@ pub(crate) fn seconds_of(frame: f64, fbank: &FbankConfig) -> f64 {
 }
 
 /// How many seconds of speech an encoder frame needs: where what it sees ends.
-pub(crate) fn heard_by(frame: usize, fbank: &FbankConfig) -> f64 {
+pub fn heard_by(frame: usize, fbank: &FbankConfig) -> f64 {
     seconds_of(frame as f64, fbank) + MIDDLE * fbank.shift_ms / 1000.0 + fbank.window_ms / 2000.0
 }
 

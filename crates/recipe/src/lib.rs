@@ -31,7 +31,7 @@ pub use data::{Data, Frontends};
 pub use decoding::{Decoding, decode, dev_error_rate, lattice, length_batches, padded, recognise, test};
 pub use export::{Recogniser, Weights, export};
 pub use figure::{alignment_figure, representative};
-pub use gold::gold_frames;
+pub use gold::{gold_frames, heard_by};
 pub use latency::Latency;
 pub use memory::{Extent, Need, Sizes};
 pub use options::{Budget, DataOptions, Normalization, Paired, TextInput, Unseen};

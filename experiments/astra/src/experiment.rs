@@ -116,7 +116,7 @@ impl Experiment for Astra {
         config.expected_seconds(setting.scale)
     }
 
-    fn departures() -> Vec<Departure> {
+    fn departures(_: &Setting) -> Vec<Departure> {
         let d = |what, why| Departure { what, why };
         vec![
             d(

@@ -244,6 +244,28 @@ impl Config {
             self.levels
         );
         ensure!(self.repeat > 0, "repeat: expected 1 or more, got 0");
+        for (name, weight) in [
+            ("lambda_ctc", self.lambda_ctc),
+            ("lambda_transcript", self.lambda_transcript),
+            ("lambda_text", self.lambda_text),
+            ("lambda_match", self.lambda_match),
+        ] {
+            ensure!(
+                weight >= 0.0 && weight.is_finite(),
+                "{name}: expected a weight of 0 or more, got {weight}"
+            );
+        }
+        ensure!(
+            (self.lambda_match > 0.0) == (self.matching != Matching::Off),
+            "lambda_match: expected a weight above 0 with an alignment, and 0 with matching = \"off\", got {} with {:?}",
+            self.lambda_match,
+            self.matching
+        );
+        ensure!(
+            (0.0..=1.0).contains(&self.match_warmup),
+            "match_warmup: expected a share of the steps from 0 to 1, got {}",
+            self.match_warmup
+        );
         ensure!(
             (0.0..=1.0).contains(&self.streaming_share),
             "streaming_share: expected a share from 0 to 1, got {}",

@@ -12,7 +12,7 @@ use sandhi_audio::{Fbank, FbankStream, Features, Waveform};
 use sandhi_core::{Lengths, Padded};
 use sandhi_model::{CascadeModel, CascadeStream, HostDecoder, State};
 use sandhi_nn::Mode;
-use sandhi_recipe::{Decoding, Frontends, Recogniser, recognise};
+use sandhi_recipe::{Decoding, Frontends, Recogniser, heard_by, recognise};
 use sandhi_transducer::GreedyStream;
 
 use crate::experiment::BestAlignment;
@@ -35,6 +35,7 @@ pub(crate) struct Options {
 
 /// Prints a line each time the streaming decoder writes more: seconds heard, a tab, `partial`, a tab, the text so far. Then the first
 /// pass as `first`, and what the full-context decoder makes of all of it as `final`. On a terminal partial results replace one another.
+/// The first pass is greedy, so that what is written stays; a beam is for the second.
 pub(crate) fn stream(options: &Options) -> Result<()> {
     let recogniser = Recogniser::<BestAlignment>::open(&options.run)?;
     let config = &recogniser.config;
@@ -116,14 +117,11 @@ fn tail(text: &str, columns: usize) -> Cow<'_, str> {
     format!("…{}", end.as_str()).into()
 }
 
-/// Milliseconds from a sound to the end of the chunk that holds it, at most.
+/// Milliseconds from a sound until the encoder frame that hears it first can be computed, at most: where a chunk begins.
 fn listener_latency(config: &crate::config::Config) -> f64 {
-    use sandhi_nn::AttentionContext::{Chunked, Full};
-    let frames = match config.model.block.context {
-        Chunked { size, right, .. } => size + right,
-        Full => 0,
-    };
-    4.0 * frames as f64 * config.fbank.shift_ms + config.fbank.window_ms
+    let (model, forever) = (&config.model, usize::MAX);
+    let blocks = model.speech_blocks + model.streaming_blocks;
+    1000.0 * heard_by(model.block.context.reach(0, forever, blocks), &config.fbank)
 }
 
 /// One utterance on its way.

@@ -86,7 +86,7 @@ impl Plan {
                 .collect(),
             contrasts: E::contrasts().iter().map(PlanContrast::of).collect(),
             ablations: E::ablations(setting).iter().map(PlanAblation::of).collect(),
-            departures: E::departures()
+            departures: E::departures(setting)
                 .into_iter()
                 .map(|departure| PlanDeparture {
                     what: departure.what.to_owned(),

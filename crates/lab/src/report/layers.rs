@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::report::Report;
-use crate::report::axis::{Axis, tick_label};
 use crate::report::evidence::{ArmEvidence, Evidence, RunEvidence};
 use crate::report::html::{emphasized, table};
-use crate::report::svg::{Anchor, Svg, escape};
+use crate::report::level_lines::{Chart, Line, sheet_of};
+use crate::report::svg::{Svg, escape};
 
 /// What the figure of levels shows, for readers who do not see it.
 pub(crate) const LABEL: &str = "distance of speech and text at every level";
@@ -12,11 +12,12 @@ pub(crate) const LABEL: &str = "distance of speech and text at every level";
 pub(crate) const PATHS_LABEL: &str = "best alignments over the distances of speech and text";
 /// Under the figure of levels.
 pub(crate) const CAPTION: &str = "How far a label is from its frame, in the mean over dev, along the best alignment, an even pace \
-                                  (framewise), a random alignment, and where it was spoken (gold). Thin lines: the best alignment \
-                                  at earlier validations.";
+                                  (framewise), a random alignment, and where it was spoken (gold). First at every level, thin lines \
+                                  the best alignment at earlier validations; then at the last level over the training. Gold is of the \
+                                  utterances whose words have times.";
 /// Under the table.
 const TABLE_CAPTION: &str = "Distances as in the figure. *error ms*: by how much the best alignment misses the times at which labels were \
-                             spoken. What is in %: in how many percent of the utterances of dev a linear probe, fitted to the training \
+                             spoken, where that is known. What is in %: in how many percent of the utterances of dev a linear probe, fitted to the training \
                              speech, reads that off the mean of an utterance's speech. Means over seeds, at the last validation.";
 /// Under the figure of paths, after what was said.
 pub(crate) const PATHS_CAPTION: &str = "near frames and labels bright, with the best alignment over them; time to the right, labels \
@@ -31,10 +32,6 @@ const ALIGNMENTS: [(&str, usize); 4] = [("best", 0), ("framewise", 1), ("random"
 /// The one that is also drawn as it was earlier in the training.
 const OVER_TRAINING: &str = "best";
 
-const WIDTH: f64 = 252.0;
-const HEIGHT: f64 = 200.0;
-const COLUMNS: usize = 3;
-
 /// The distances of one arm, in the mean over its seeds.
 #[derive(Debug)]
 pub(crate) struct Panel {
@@ -43,6 +40,8 @@ pub(crate) struct Panel {
     last: Vec<(&'static str, usize, Vec<f64>)>,
     /// The best alignment's at each earlier validation.
     earlier: Vec<Vec<f64>>,
+    /// For each alignment the mean at the last level at each validation.
+    over_training: Vec<Line>,
     /// Everything that is known at each level, by what it is.
     all: Vec<(String, Vec<f64>)>,
 }
@@ -60,6 +59,16 @@ fn panel(arm: &ArmEvidence) -> Option<Panel> {
         .filter_map(|&(name, colour)| Some((name, colour, of(name, 0)?)))
         .collect();
     let earlier = (1..).map_while(|back| of(OVER_TRAINING, back)).collect();
+    let steps = steps(arm.done.first()?);
+    let validations = |name| -> Vec<(f64, f64)> {
+        let last = |(back, &step): (usize, &f64)| Some((step, *of(name, back)?.last()?));
+        steps.iter().rev().enumerate().filter_map(last).collect()
+    };
+    let over_training = ALIGNMENTS.iter().map(|&(name, colour)| Line {
+        name,
+        colour,
+        points: validations(name),
+    });
     let all = PHASES.iter().flat_map(|phase| {
         let names = names(&arm.done, phase).into_iter();
         let unit = if *phase == PHASES[1] { " %" } else { "" };
@@ -71,9 +80,16 @@ fn panel(arm: &ArmEvidence) -> Option<Panel> {
     (!last.is_empty()).then(|| Panel {
         arm: arm.name.clone(),
         all: all.collect(),
+        over_training: over_training.filter(|line| line.points.len() > 1).collect(),
         last,
         earlier,
     })
+}
+
+/// When a run was validated.
+fn steps(run: &RunEvidence) -> Vec<f64> {
+    let logged = run.metrics.iter().filter(|metric| metric.phase == PHASES[0]);
+    logged.map(|metric| metric.step as f64).collect()
 }
 
 /// What any run has by level in a phase.
@@ -112,77 +128,47 @@ fn levels(run: &RunEvidence, phase: &str, wanted: &str, back: usize) -> Option<V
 }
 
 impl Panel {
-    fn draw(&self, y: &Axis, levels: usize) -> Svg {
-        let (left, right, bottom) = (40.0, WIDTH - 66.0, HEIGHT - 36.0);
-        let mut svg = Svg::default();
-        svg.text(left, 16.0, Anchor::Start, "title", &self.arm);
-        let x = Axis::linear((0.0, (levels - 1) as f64), (left, right));
-        for tick in y.ticks(4) {
-            svg.line((left, y.at(tick)), (right, y.at(tick)), "grid");
-            let text = tick_label(tick);
-            svg.text(left - 6.0, y.at(tick) + 3.5, Anchor::End, "tick", &text);
-        }
-        for level in 0..levels {
-            let at = x.at(level as f64);
-            svg.text(at, bottom + 15.0, Anchor::Middle, "tick", &level.to_string());
-        }
-        svg.line((left, bottom), (right, bottom), "axis");
-        let middle = (left + right) / 2.0;
-        svg.text(
-            middle,
-            bottom + 29.0,
-            Anchor::Middle,
-            "tick",
-            "level (0: before the shared encoder)",
-        );
-        let points = |values: &[f64]| -> Vec<(f64, f64)> {
+    fn over_levels(&self) -> Chart {
+        let points = |values: &Vec<f64>| -> Vec<(f64, f64)> {
             let each = values.iter().enumerate();
-            each.map(|(level, value)| (x.at(level as f64), y.at(*value)))
-                .collect()
+            each.map(|(level, &value)| (level as f64, value)).collect()
         };
-        for values in &self.earlier {
-            svg.polyline(&points(values), "s0 thin");
+        let levels = self.last.iter().map(|(_, _, values)| values.len());
+        let ticks = (0..levels.max().unwrap_or(0)).map(|level| level as f64);
+        let lines = self.last.iter();
+        Chart {
+            title: self.arm.clone(),
+            x_label: "level (0: before the shared encoder)",
+            x_ticks: Some(ticks.collect()),
+            thin: self.earlier.iter().map(points).collect(),
+            lines: lines
+                .map(|&(name, colour, ref values)| Line {
+                    name,
+                    colour,
+                    points: points(values),
+                })
+                .collect(),
         }
-        let mut ends: Vec<(&str, usize, f64)> = Vec::new();
-        for (name, colour, values) in &self.last {
-            svg.polyline(&points(values), &format!("s{colour}"));
-            ends.extend(values.last().map(|value| (*name, *colour, y.at(*value))));
+    }
+
+    fn over_training(&self) -> Chart {
+        Chart {
+            title: format!("{}, last level", self.arm),
+            x_label: "optimizer step",
+            x_ticks: None,
+            thin: Vec::new(),
+            lines: self.over_training.clone(),
         }
-        ends.sort_by(|a, b| a.2.total_cmp(&b.2));
-        let mut next = 0.0;
-        for (name, colour, at) in ends {
-            let at = f64::max(at, next);
-            svg.text(right + 6.0, at + 3.5, Anchor::Start, &format!("f{colour}"), name);
-            next = at + 12.0;
-        }
-        svg
     }
 }
 
-/// All panels on the same scale; `None` if there are none.
+/// All panels on the same scale, over the levels and then over the training; `None` if there are none.
 pub(crate) fn sheet(panels: &[Panel]) -> Option<(Svg, f64, f64)> {
-    let all = || {
-        let lines = panels.iter().flat_map(|panel| {
-            panel
-                .last
-                .iter()
-                .map(|(_, _, values)| values)
-                .chain(&panel.earlier)
-        });
-        lines.flatten().copied()
-    };
-    let levels = panels
-        .iter()
-        .flat_map(|panel| panel.last.iter().map(|(_, _, values)| values.len()))
-        .max()?;
-    let y = Axis::linear((0.0, all().fold(0.0, f64::max) * 1.05), (HEIGHT - 36.0, 30.0));
-    let mut svg = Svg::default();
-    for (index, panel) in panels.iter().enumerate() {
-        let (column, row) = ((index % COLUMNS) as f64, (index / COLUMNS) as f64);
-        svg.place(column * WIDTH, row * HEIGHT, &panel.draw(&y, levels));
-    }
-    let (columns, rows) = (panels.len().min(COLUMNS), panels.len().div_ceil(COLUMNS));
-    Some((svg, columns as f64 * WIDTH, rows as f64 * HEIGHT))
+    let rows = [
+        panels.iter().map(Panel::over_levels).collect(),
+        panels.iter().map(Panel::over_training).collect(),
+    ];
+    sheet_of(&rows)
 }
 
 /// The numbers behind the figure and what else is known by level, a row for each arm and quantity; empty if there are none.

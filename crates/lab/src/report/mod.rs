@@ -14,6 +14,7 @@ mod facts;
 mod html;
 mod intervals;
 mod layers;
+mod level_lines;
 mod markdown;
 mod measures;
 mod page;
