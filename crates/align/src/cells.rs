@@ -92,7 +92,7 @@ pub fn alignment_cost(
 ///
 /// # Proved by
 ///
-/// `consistencies_obey_the_laws`, `given_alignment_of_the_best_cells_is_the_best_alignment`.
+/// `consistencies_obey_the_laws`, `given_alignment_of_the_best_cells_is_the_best_alignment`, and what proves [`alignment_cost`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GivenAlignment {
     /// How far a frame and a label embedding are apart.

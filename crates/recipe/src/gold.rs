@@ -98,21 +98,29 @@ pub fn gold_frames(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use sandhi_corpus::{Cut, Interval};
     use sandhi_text::{Graphemes, NormalizeConfig, Unknown};
 
     use super::*;
 
-    #[test]
-    fn gold_frames_follow_the_phones() {
-        let interval = |text: &str, start, end| Interval {
+    pub(crate) fn interval(text: &str, start: f64, end: f64) -> Interval {
+        Interval {
             text: text.into(),
             start,
             end,
-        };
+        }
+    }
+
+    /// Of three letters.
+    pub(crate) fn letters() -> TextFrontend {
         let graphemes = Graphemes::new(" abn".chars(), Unknown::Error).unwrap();
-        let frontend = TextFrontend::new(NormalizeConfig::default(), graphemes);
+        TextFrontend::new(NormalizeConfig::default(), graphemes)
+    }
+
+    #[test]
+    fn gold_frames_follow_the_phones() {
+        let frontend = letters();
         let fbank = FbankConfig::kaldi();
         let utterance = Utterance {
             cut: Cut {

@@ -91,24 +91,22 @@ impl Latency {
 
 #[cfg(test)]
 mod tests {
-    use sandhi_corpus::{Cut, Interval};
-    use sandhi_text::{Graphemes, NormalizeConfig, Unknown};
+    use sandhi_corpus::Cut;
 
     use super::*;
+    use crate::gold::tests::{interval, letters};
 
     #[test]
     fn latency_is_from_the_end_of_a_word_to_the_end_of_what_its_frame_sees() {
-        let word = |text: &str, start, end| Interval {
-            text: text.into(),
-            start,
-            end,
-        };
-        let graphemes = Graphemes::new(" abn".chars(), Unknown::Error).unwrap();
-        let frontend = TextFrontend::new(NormalizeConfig::default(), graphemes);
+        let frontend = letters();
         let fbank = FbankConfig::kaldi();
         let utterance = Utterance {
             cut: Cut {
-                words: vec![word("ab", 0.1, 0.2), word("ban", 0.3, 0.5), word("na", 0.5, 0.7)],
+                words: vec![
+                    interval("ab", 0.1, 0.2),
+                    interval("ban", 0.3, 0.5),
+                    interval("na", 0.5, 0.7),
+                ],
                 duration: 0.8,
                 ..Cut::default()
             },

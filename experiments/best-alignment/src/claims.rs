@@ -4,7 +4,7 @@ use sandhi_lab::{Claim, Contrast, Setting};
 
 /// The claims that the arms of a setting decide.
 pub(crate) fn claims(setting: &Setting) -> Vec<Claim> {
-    // AN4 has one test, of words that were mostly heard.
+    // AN4 has one test.
     let (common, rare) = match setting.corpus.as_str() {
         "mini" => ("test-common/wer", "test-rare/wer"),
         "mini-multilingual" => return multilingual_claims(),

@@ -284,6 +284,12 @@ impl Config {
         self.model.streaming_blocks + self.model.full_blocks
     }
 
+    /// The last encoder frame, of `frames`, that the streaming decoder waits for at one.
+    pub(crate) fn streaming_reach(&self, frame: usize, frames: usize) -> usize {
+        let blocks = self.model.speech_blocks + self.model.streaming_blocks;
+        self.model.block.context.reach(frame, frames, blocks)
+    }
+
     /// Whether any loss reads the text of the transcripts.
     pub(crate) fn reads_transcripts(&self) -> bool {
         self.lambda_transcript > 0.0 || self.matching != Matching::Off

@@ -279,12 +279,10 @@ fn latency(config: &Config, model: &CascadeModel, data: &Data, run: &mut Run) ->
     let hypotheses = decode(&data.dev, &decoding, &|features| {
         streaming(model, features, &decoding)
     })?;
-    let context = config.model.block.context;
-    let blocks = config.model.speech_blocks + config.model.streaming_blocks;
     let mut latency = Latency::default();
     for (utterance, hypothesis) in data.dev.iter().zip(&hypotheses) {
         let frames = sandhi_conformer::frames_after(utterance.own().num_frames);
-        let sees = |frame| context.reach(frame, frames, blocks);
+        let sees = |frame| config.streaming_reach(frame, frames);
         latency.add(utterance, hypothesis, sees, &config.fbank, &data.frontends.labels)?;
     }
     match latency.values() {

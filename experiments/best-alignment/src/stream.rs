@@ -119,9 +119,8 @@ fn tail(text: &str, columns: usize) -> Cow<'_, str> {
 
 /// Milliseconds from a sound until the encoder frame that hears it first can be computed, at most: where a chunk begins.
 fn listener_latency(config: &crate::config::Config) -> f64 {
-    let (model, forever) = (&config.model, usize::MAX);
-    let blocks = model.speech_blocks + model.streaming_blocks;
-    1000.0 * heard_by(model.block.context.reach(0, forever, blocks), &config.fbank)
+    let forever = usize::MAX;
+    1000.0 * heard_by(config.streaming_reach(0, forever), &config.fbank)
 }
 
 /// One utterance on its way.

@@ -1,3 +1,5 @@
+use crate::report::svg::{Anchor, Svg};
+
 /// Maps values to pixels, linearly or by their logarithm.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Axis {
@@ -87,6 +89,20 @@ impl Axis {
         } else {
             coarse
         }
+    }
+}
+
+/// Lines across a chart at about `wanted` round values, written to the left of it.
+pub(crate) fn grid(svg: &mut Svg, y: &Axis, (left, right): (f64, f64), wanted: usize) {
+    for tick in y.ticks(wanted) {
+        svg.line((left, y.at(tick)), (right, y.at(tick)), "grid");
+        svg.text(
+            left - 6.0,
+            y.at(tick) + 3.5,
+            Anchor::End,
+            "tick",
+            &tick_label(tick),
+        );
     }
 }
 

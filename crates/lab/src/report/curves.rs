@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::report::axis::{Axis, tick_label};
+use crate::report::axis::{Axis, grid, tick_label};
 use crate::report::evidence::{Evidence, RunEvidence};
 use crate::report::layers;
 use crate::report::svg::{Anchor, Svg};
@@ -166,16 +166,7 @@ impl Panel {
             };
             Axis::linear((floor, high + margin), (bottom, top))
         };
-        for tick in y.ticks(5) {
-            svg.line((left, y.at(tick)), (right, y.at(tick)), "grid");
-            svg.text(
-                left - 6.0,
-                y.at(tick) + 3.5,
-                Anchor::End,
-                "tick",
-                &tick_label(tick),
-            );
-        }
+        grid(&mut svg, &y, (left, right), 5);
         for tick in x.ticks(4) {
             svg.line((x.at(tick), bottom), (x.at(tick), bottom + 4.0), "axis");
             svg.text(

@@ -1,6 +1,6 @@
 //! Distances as lines, over the levels of an encoder or over a training, all charts on one scale.
 
-use crate::report::axis::{Axis, tick_label};
+use crate::report::axis::{Axis, grid, tick_label};
 use crate::report::svg::{Anchor, Svg};
 
 const WIDTH: f64 = 252.0;
@@ -40,11 +40,7 @@ impl Chart {
         svg.text(left, 16.0, Anchor::Start, "title", &self.title);
         let farthest = self.points().map(|(x, _)| x).fold(0.0, f64::max);
         let x = Axis::linear((0.0, farthest), (left, right));
-        for tick in y.ticks(4) {
-            svg.line((left, y.at(tick)), (right, y.at(tick)), "grid");
-            let text = tick_label(tick);
-            svg.text(left - 6.0, y.at(tick) + 3.5, Anchor::End, "tick", &text);
-        }
+        grid(&mut svg, y, (left, right), 4);
         for tick in self.x_ticks.clone().unwrap_or_else(|| x.ticks(3)) {
             svg.text(
                 x.at(tick),

@@ -85,6 +85,10 @@ impl AttentionContext {
     /// # Panics
     ///
     /// If chunks have no frames, or `i` is not one of `n`.
+    ///
+    /// # Proved by
+    ///
+    /// `conformer_stream_waits_for_what_it_sees_and_no_longer` of `sandhi-conformer`.
     pub fn reach(self, i: usize, n: usize, layers: usize) -> usize {
         (0..layers).fold(i, |i, _| self.visible(i, n).end - 1)
     }
