@@ -9,4 +9,4 @@ mod subsampling;
 pub use config::ConformerConfig;
 pub use encoder::Conformer;
 pub use streaming::{ConformerStream, SubsamplingStream};
-pub use subsampling::{ConvSubsampling, RECEPTIVE_FIELD, frames_after};
+pub use subsampling::{ConvSubsampling, RECEPTIVE_FIELD, STRIDE, frames_after};

@@ -5,10 +5,7 @@ use sandhi_core::{Error, Lengths, Padded, Result};
 use sandhi_nn::AttentionContext;
 
 use crate::block::{FeedForward, Layers};
-use crate::subsampling::{ConvSubsampling, RECEPTIVE_FIELD, frames_after};
-
-/// Feature frames from one encoder frame to the next.
-const STRIDE: usize = 4;
+use crate::subsampling::{ConvSubsampling, RECEPTIVE_FIELD, STRIDE, frames_after};
 
 /// A stack of Conformer blocks over an utterance that is still being spoken.
 ///

@@ -10,6 +10,9 @@ use crate::SubsamplingStream;
 /// Feature frames that one encoder frame sees: utterances must have at least as many.
 pub const RECEPTIVE_FIELD: usize = 7;
 
+/// Feature frames from one encoder frame to the next.
+pub const STRIDE: usize = 4;
+
 /// The number of encoder frames for `features` feature frames.
 pub fn frames_after(features: usize) -> usize {
     conv2d_output(conv2d_output(features))

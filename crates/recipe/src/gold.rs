@@ -3,33 +3,44 @@
 use std::ops::Range;
 
 use sandhi_audio::FbankConfig;
+use sandhi_conformer::{RECEPTIVE_FIELD, STRIDE};
 use sandhi_text::TextFrontend;
 
 use crate::utterance::Utterance;
 
-/// Feature frames from one encoder frame to the next.
-const STRIDE: f64 = 4.0;
-/// The middle of the seven feature frames that an encoder frame sees.
-const MIDDLE: f64 = 3.0;
+/// The middle of the feature frames that an encoder frame sees.
+const MIDDLE: f64 = (RECEPTIVE_FIELD - 1) as f64 / 2.0;
 /// What the front ends write between words: letters, phones.
 const BETWEEN: [&str; 2] = [" ", "|"];
 /// A pause among gold phones.
 const PAUSE: &str = "pau";
 
+/// Seconds from one encoder frame to the next.
+pub fn frame_seconds(fbank: &FbankConfig) -> f64 {
+    STRIDE as f64 * fbank.shift_ms / 1000.0
+}
+
 /// When an encoder frame is, in seconds: the middle of what it sees.
-pub(crate) fn seconds_of(frame: f64, fbank: &FbankConfig) -> f64 {
-    (STRIDE * frame + MIDDLE) * fbank.shift_ms / 1000.0 + fbank.window_ms / 2000.0
+///
+/// # Proved by
+///
+/// `gold_frames_follow_the_phones`.
+pub fn seconds_of(frame: f64, fbank: &FbankConfig) -> f64 {
+    frame * frame_seconds(fbank) + (MIDDLE * fbank.shift_ms + fbank.window_ms / 2.0) / 1000.0
 }
 
 /// How many seconds of speech an encoder frame needs: where what it sees ends.
+///
+/// # Proved by
+///
+/// `latency_is_from_the_end_of_a_word_to_the_end_of_what_its_frame_sees`.
 pub fn heard_by(frame: usize, fbank: &FbankConfig) -> f64 {
     seconds_of(frame as f64, fbank) + MIDDLE * fbank.shift_ms / 1000.0 + fbank.window_ms / 2000.0
 }
 
 /// Which encoder frame of `frames` is nearest to a time in seconds.
 fn frame_at(seconds: f64, fbank: &FbankConfig, frames: usize) -> usize {
-    let shift = fbank.shift_ms / 1000.0;
-    let frame = ((seconds - fbank.window_ms / 2000.0) / shift - MIDDLE) / STRIDE;
+    let frame = (seconds - seconds_of(0.0, fbank)) / frame_seconds(fbank);
     (frame.round().max(0.0) as usize).min(frames.saturating_sub(1))
 }
 

@@ -220,7 +220,7 @@ impl Experiment for Astra {
                 let arcs = lattice(model, &shared, labels, Mode::Eval)?;
                 Ok((arcs, hear(features)?.swap_remove(0)))
             };
-            alignment_figure(utterances, frontend, config.fbank.shift_ms, arcs, run)?;
+            alignment_figure(utterances, frontend, &config.fbank, arcs, run)?;
         }
         export::<Self>(run.dir(), &run.dir().join("export"), Weights::Best)
     }

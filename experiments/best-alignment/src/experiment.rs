@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device};
 use sandhi_core::{Labels, Padded};
 use sandhi_lab::{Ablation, Arm, Claim, Contrast, Departure, Experiment, Reference, Run, Setting, Unknown};
@@ -166,7 +166,7 @@ impl Experiment for BestAlignment {
                 )?;
                 Ok((arcs, full(features)?.swap_remove(0)))
             };
-            alignment_figure(utterances, frontend, config.fbank.shift_ms, hear, run)?;
+            alignment_figure(utterances, frontend, &config.fbank, hear, run)?;
             if config.uses_text() {
                 layers::figure(config, &model, &data, utterances, run)?;
             }
@@ -178,8 +178,19 @@ impl Experiment for BestAlignment {
     }
 }
 
-/// Trains a model on the data to the end, from where the run is; returns it with its best weights.
+/// Trains a model on the data to the end, from where the run is; returns it with its best weights. Refuses gold alignments of
+/// utterances whose words have no times.
 pub(crate) fn learn(config: &Config, data: &Arc<Data>, run: &mut Run) -> Result<CascadeModel> {
+    let untimed = |u: &&Utterance| gold_cells(config, data, u, 1.0, u.own().num_frames).is_none();
+    if config.matching == Matching::Gold
+        && let Some(utterance) = data.train.iter().find(untimed)
+    {
+        let (id, known) = (&utterance.cut.id, utterance.cut.words.len());
+        bail!(
+            "utterance {id}: matching = \"gold\" expected the times of every word of \"{}\", got {known} of them",
+            utterance.text
+        );
+    }
     let params = Params::seeded(run.seed(), DType::F32, &Device::Cpu);
     let model = BestAlignment::network(config, &data.frontends, &params)?;
     run.set("parameters", params.num_values())?;
@@ -236,12 +247,16 @@ fn speech_levels(model: &CascadeModel, features: &Padded) -> Result<Vec<Padded>>
     Ok(model.levels(&speech, usize::MAX, Mode::Eval)?)
 }
 
-/// What is recognised while speech goes on.
+/// What is recognised while speech goes on: greedily, as [`crate::stream`] does, since what a beam keeps may still change.
 fn streaming(model: &CascadeModel, features: &Padded, decoding: &Decoding) -> Result<Vec<Hypothesis>> {
+    let greedy = Decoding {
+        beam: None,
+        ..*decoding
+    };
     let speech = model.encode_speech(features, Mode::Eval)?.detach();
     let level = model.streaming_level();
     let levels = model.levels(&speech, level, Mode::Eval)?;
-    recognise(model.streaming_decoder(), &levels[level].detach(), decoding)
+    recognise(model.streaming_decoder(), &levels[level].detach(), &greedy)
 }
 
 /// What the encoders make of a batch, without a graph.

@@ -7,10 +7,13 @@ use candle_core::Tensor;
 use sandhi_align::{Moves, alignment_cost, best_alignment, random_alignment};
 use sandhi_core::{Distance, Labels, Lengths, Padded};
 use sandhi_lab::Run;
-use sandhi_lab::report::{LayerPaths, Level, TimedWord};
+use sandhi_lab::report::{LayerPaths, Level};
 use sandhi_model::CascadeModel;
 use sandhi_nn::Mode;
-use sandhi_recipe::{Cloud, Data, Probe, Utterance, gold_frames, length_batches, padded, representative};
+use sandhi_recipe::{
+    Cloud, Data, Probe, Utterance, frame_seconds, gold_frames, length_batches, padded, representative,
+    seconds_of, timed_words,
+};
 
 use crate::config::Config;
 use crate::matching::{Cells, RANDOM_SEED, level_costs};
@@ -50,7 +53,7 @@ pub(crate) fn look(
         mean.sum += sum;
         mean.count += count as f64;
     };
-    let frame_ms = 4.0 * config.fbank.shift_ms;
+    let frame_ms = 1000.0 * frame_seconds(&config.fbank);
     for batch in length_batches(config.budget.max_frames, &data.dev) {
         let members: Vec<&Utterance> = batch.iter().map(|&i| &data.dev[i]).collect();
         let levels = levels(config, model, &members)?;
@@ -179,11 +182,6 @@ pub(crate) fn figure(
         &Labels::new(vec![utterance.input.clone()], input.specials().blank)?,
     )?;
     let token = |label: &u32| input.token(*label).unwrap_or("?").to_string();
-    let word = |w: &sandhi_corpus::Interval| TimedWord {
-        text: w.text.clone(),
-        start: w.start,
-        end: w.end,
-    };
     Ok(run.artifact(
         LayerPaths::FILE,
         &LayerPaths {
@@ -191,8 +189,9 @@ pub(crate) fn figure(
             text: utterance.text.clone(),
             arm: run.arm().to_string(),
             tokens: tokens.rows().iter().flatten().map(token).collect(),
-            frame_seconds: 4.0 * config.fbank.shift_ms / 1000.0,
-            words: utterance.cut.words.iter().map(word).collect(),
+            frame_seconds: frame_seconds(&config.fbank),
+            first_frame_seconds: Some(seconds_of(0.0, &config.fbank)),
+            words: timed_words(utterance),
             levels: levels.costs.iter().map(level).collect::<Result<_>>()?,
         },
     )?)

@@ -23,6 +23,9 @@ pub struct Alignment {
     pub tokens: Vec<String>,
     /// Seconds per encoder frame.
     pub frame_seconds: f64,
+    /// The middle of encoder frame 0, seconds from the start of the utterance. Runs that did not keep it are drawn as if it were half a frame.
+    #[serde(default)]
+    pub first_frame_seconds: Option<f64>,
     /// Seconds per feature frame.
     pub feature_frame_seconds: f64,
     /// Log-mel features, `[T0, F]`.
@@ -166,6 +169,11 @@ fn figure(arms: &[(usize, &Alignment)]) -> Result<Figure> {
     })
 }
 
+/// Where frame 0 is drawn from: half a frame before its middle.
+pub(crate) fn starts(first_frame_seconds: Option<f64>, frame_seconds: f64) -> f64 {
+    first_frame_seconds.map_or(0.0, |middle| middle - frame_seconds / 2.0)
+}
+
 /// Long utterances get thin rows, short ones rows that can be read.
 fn row_height(alignment: &Alignment) -> f64 {
     (280.0 / alignment.tokens.len().max(1) as f64).clamp(4.0, 15.0)
@@ -175,6 +183,7 @@ fn row_height(alignment: &Alignment) -> f64 {
 fn posteriors(svg: &mut Svg, time: &Axis, top: f64, colour: usize, alignment: &Alignment) {
     let row = row_height(alignment);
     let width = time.at(alignment.frame_seconds) - time.at(0.0);
+    let first = starts(alignment.first_frame_seconds, alignment.frame_seconds);
     for (u, token) in alignment.tokens.iter().enumerate() {
         let y = top + u as f64 * row;
         if row >= 7.5 {
@@ -189,7 +198,7 @@ fn posteriors(svg: &mut Svg, time: &Axis, top: f64, colour: usize, alignment: &A
         for (t, frame) in alignment.gamma.iter().enumerate() {
             let gamma = f64::from(frame[u]);
             if gamma >= 0.02 {
-                let x = time.at(t as f64 * alignment.frame_seconds);
+                let x = time.at(first + t as f64 * alignment.frame_seconds);
                 // The root lifts what is spread over many frames; whole certainty stays whole.
                 svg.cell(x, y, width, row, &format!("f{colour}"), gamma.min(1.0).sqrt());
             }

@@ -3,7 +3,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::files::read_json_if_present;
-use crate::report::alignment::TimedWord;
+use crate::report::alignment::{TimedWord, starts};
 use crate::report::axis::Axis;
 use crate::report::evidence::Evidence;
 use crate::report::spectrogram;
@@ -24,6 +24,9 @@ pub struct LayerPaths {
     pub tokens: Vec<String>,
     /// Seconds per frame.
     pub frame_seconds: f64,
+    /// The middle of frame 0, seconds from the start of the utterance. Runs that did not keep it are drawn as if it were half a frame.
+    #[serde(default)]
+    pub first_frame_seconds: Option<f64>,
     /// Where the words are, by the corpus; may be empty.
     pub words: Vec<TimedWord>,
     /// From the first level to the last.
@@ -120,7 +123,8 @@ fn draw(svg: &mut Svg, name: &str, paths: &LayerPaths, level: &Level, (left, top
     let x = Axis::linear((0.0, level.cost.len() as f64), (left, left + SIZE));
     let y = Axis::linear((0.0, paths.tokens.len() as f64), (top + SIZE, top));
     for word in &paths.words {
-        let at = x.at(word.end / paths.frame_seconds).min(left + SIZE);
+        let frame = (word.end - starts(paths.first_frame_seconds, paths.frame_seconds)) / paths.frame_seconds;
+        let at = x.at(frame).clamp(left, left + SIZE);
         svg.line((at, top), (at, top + SIZE), "gold");
     }
     let middle = |&(t, u): &(usize, usize)| (x.at(t as f64 + 0.5), y.at(u as f64 + 0.5));

@@ -296,6 +296,7 @@ fn alignment(arm: &str, index: u64) -> Alignment {
         arm: arm.to_owned(),
         tokens,
         frame_seconds: 0.04,
+        first_frame_seconds: Some(0.0425),
         feature_frame_seconds: 0.01,
         mel,
         gamma,
