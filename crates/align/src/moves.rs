@@ -2,7 +2,7 @@
 
 /// What an alignment of T frames and U labels must cover, and how it may move. Neither frames nor labels ever go back.
 ///
-/// Peyser et al. do not say which of the first three they mean, so each is an arm.
+/// Peyser et al. do not say which of the first four they mean, so each is an arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moves {
     /// Each label at one frame; frames may be skipped, and neighbouring labels may share a frame. Any U, at least one

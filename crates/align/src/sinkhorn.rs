@@ -131,7 +131,7 @@ impl Sinkhorn {
         }
         for n in (1..=self.iterations()).rev() {
             let came_out = self.psi(n);
-            // R_tu / S_tu, which is at most U: what a label's shares added up to before it got its due.
+            // Σ_t R_tu / S_tu, which is at most T: what a label's shares added up to before it got its due.
             let went_in: Vec<f64> = self
                 .psi(n - 1)
                 .iter()

@@ -7,7 +7,7 @@ use crate::alignment_cost;
 
 /// Frame t meets label ⌊t U / T⌋: the cells `(t, ⌊t U / T⌋)` of each utterance, one per frame.
 ///
-/// Every label gets T / U frames, up to one; with fewer frames than labels some labels are passed over. An utterance
+/// Every label gets T / U frames, to within one; with fewer frames than labels some labels are passed over. An utterance
 /// without frames or without labels has no cells.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Whether embeddings spread or collapse, and whether the two sides of an utterance meet.
 
-use candle_core::Tensor;
+use candle_core::DType;
 use sandhi_core::{Padded, Result};
 
 /// Mean and covariance of vectors.
@@ -13,25 +13,25 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Adds every frame; returns the mean of each utterance.
+    /// Adds every frame.
     ///
     /// # Errors
     ///
     /// If the values cannot be read.
-    pub fn add(&mut self, x: &Padded) -> Result<Vec<Vec<f64>>> {
+    ///
+    /// # Proved by
+    ///
+    /// `cloud_knows_its_variance_and_its_rank`.
+    pub fn add(&mut self, x: &Padded) -> Result<()> {
         let (batch, _, dim) = x.dims();
         self.sum.resize(dim, 0.0);
         if self.products.is_empty() {
             self.products.resize(dim * dim, 0.0);
         }
-        let mut means = Vec::with_capacity(batch);
         for b in 0..batch {
-            let frames: Tensor = x.values().get(b)?.narrow(0, 0, x.lengths().get(b))?;
-            let rows = frames.to_dtype(candle_core::DType::F64)?.to_vec2::<f64>()?;
-            let mut mean = vec![0.0; dim];
+            let rows = frames_of(x, b)?;
             for row in &rows {
                 for (i, &value) in row.iter().enumerate() {
-                    mean[i] += value / rows.len() as f64;
                     self.sum[i] += value;
                     let products = &mut self.products[i * dim..][..dim];
                     for (product, &other) in products.iter_mut().zip(row) {
@@ -40,9 +40,8 @@ impl Cloud {
                 }
             }
             self.count += rows.len() as f64;
-            means.push(mean);
         }
-        Ok(means)
+        Ok(())
     }
 
     fn covariance(&self) -> Vec<f64> {
@@ -67,8 +66,37 @@ impl Cloud {
     }
 }
 
+/// The mean over the frames of each utterance: `[B, T, D]` to B vectors of D.
+///
+/// # Errors
+///
+/// If the values cannot be read.
+///
+/// # Proved by
+///
+/// `means_are_of_the_frames_of_an_utterance`.
+pub fn means_over_time(x: &Padded) -> Result<Vec<Vec<f64>>> {
+    let (batch, _, dim) = x.dims();
+    let mean = |b| {
+        let rows = frames_of(x, b)?;
+        let component = |i: usize| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64;
+        Ok((0..dim).map(component).collect())
+    };
+    (0..batch).map(mean).collect()
+}
+
+/// One utterance without its padding.
+fn frames_of(x: &Padded, b: usize) -> Result<Vec<Vec<f64>>> {
+    let frames = x.values().get(b)?.narrow(0, 0, x.lengths().get(b))?;
+    Ok(frames.to_dtype(DType::F64)?.to_vec2()?)
+}
+
 /// In how many percent of the utterances the mean of the speech is nearer to its own text's mean than to any other's, by
 /// the cosine.
+///
+/// # Proved by
+///
+/// `retrieval_counts_utterances_whose_text_is_nearest`.
 pub fn retrieval(speech: &[Vec<f64>], text: &[Vec<f64>]) -> f64 {
     let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
     // The norm of the query is the same for all candidates.
@@ -84,14 +112,13 @@ pub fn retrieval(speech: &[Vec<f64>], text: &[Vec<f64>]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
     use sandhi_core::Lengths;
 
     use super::*;
 
-    #[test]
-    fn cloud_knows_its_variance_and_its_rank() {
-        // Corners of a box with half sides 2 and 1 about (5, −3): variances 4 and 1; padding is not read.
+    /// Corners of a box with half sides 2 and 1 about (5, −3), with NaN in the padding.
+    fn corners() -> Padded {
         let rows = [
             7f32,
             -2.0,
@@ -107,11 +134,19 @@ mod tests {
             -2.0,
         ];
         let x = Tensor::from_slice(&rows, (2, 3, 2), &Device::Cpu).unwrap();
+        Padded::new(x, Lengths::new(vec![2, 2])).unwrap()
+    }
+
+    #[test]
+    fn means_are_of_the_frames_of_an_utterance() {
+        assert_eq!(means_over_time(&corners()).unwrap(), [[5.0, -2.0], [5.0, -4.0]]);
+    }
+
+    #[test]
+    fn cloud_knows_its_variance_and_its_rank() {
         let mut cloud = Cloud::default();
-        let means = cloud
-            .add(&Padded::new(x, Lengths::new(vec![2, 2])).unwrap())
-            .unwrap();
-        assert_eq!(means, [[5.0, -2.0], [5.0, -4.0]]);
+        cloud.add(&corners()).unwrap();
+        // Variances 4 and 1.
         assert!((cloud.variance() - 2.5).abs() < 1e-12);
         assert!((cloud.effective_rank() - 25.0 / 17.0).abs() < 1e-12);
     }

@@ -31,6 +31,14 @@ pub fn standardized(x: &Padded) -> Result<Padded> {
 
 /// The share of its weight that a loss has at a step, counted from 1: it rises in a line from 0 over the first `share` of all steps,
 /// and is 1 from there on.
+///
+/// ```text
+/// w(n) = min(1, n / max(1, share · steps))
+/// ```
+///
+/// # Proved by
+///
+/// `weights_rise_in_a_line_to_one`.
 pub fn warmed_up(step: u64, steps: u64, share: f64) -> f64 {
     (step as f64 / (share * steps as f64).max(1.0)).min(1.0)
 }

@@ -25,7 +25,7 @@ mod unseen;
 mod utterance;
 
 pub use batches::{Batch, Batches, Counts, Sentences};
-pub use cloud::{Cloud, retrieval};
+pub use cloud::{Cloud, means_over_time, retrieval};
 pub use compare::{standardized, warmed_up};
 pub use data::{Data, Frontends};
 pub use decoding::{Decoding, decode, dev_error_rate, lattice, length_batches, padded, recognise, test};

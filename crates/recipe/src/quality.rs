@@ -8,7 +8,7 @@ use sandhi_core::{ArcScores, Padded};
 use sandhi_lab::Run;
 use sandhi_text::TextFrontend;
 
-use crate::cloud::{Cloud, retrieval};
+use crate::cloud::{Cloud, means_over_time, retrieval};
 use crate::decoding::{length_batches, padded};
 use crate::timing::Timing;
 use crate::utterance::Utterance;
@@ -47,9 +47,11 @@ pub fn look(
             let timing = timings.entry(phase).or_default();
             timing.add(&members, arcs, fbank, frontend)?;
         }
-        speech_means.extend(speech.add(&seen.speech)?);
+        speech.add(&seen.speech)?;
+        speech_means.extend(means_over_time(&seen.speech)?);
         if let Some(embeddings) = &seen.text {
-            text_means.extend(text.add(embeddings)?);
+            text.add(embeddings)?;
+            text_means.extend(means_over_time(embeddings)?);
         }
     }
     for (phase, timing) in timings {

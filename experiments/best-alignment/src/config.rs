@@ -200,7 +200,7 @@ impl Config {
     /// The paper gives no sizes. At scale paper they are those of JOIST, its parent: 5 causal blocks before and 12 after the
     /// point where text comes in, of which the last are not causal.
     fn model(scale: Scale) -> CascadeConfig {
-        // 320 ms of speech at a time, and as much again before it: a latency of a third of a second at most.
+        // Frames of 40 ms: at scale mini 320 ms of speech at a time, which see the 960 ms before them.
         let context = |size, left| AttentionContext::Chunked {
             size,
             left: Some(left),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device};
 use sandhi_core::{Labels, Padded};
-use sandhi_lab::{Ablation, Arm, Claim, Contrast, Departure, Experiment, Reference, Run, Setting, Unknown};
+use sandhi_lab::{
+    Ablation, Arm, Claim, Contrast, Departure, Experiment, Reference, Run, Scale, Setting, Unknown,
+};
 use sandhi_model::CascadeModel;
 use sandhi_nn::{Mode, Params};
 use sandhi_recipe::{
@@ -79,11 +81,18 @@ impl Experiment for BestAlignment {
                 "a corpus that anybody can make",
             ),
         };
-        vec![
-            d(
+        let size = match setting.scale {
+            Scale::Smoke => Some(d(
+                "a model of a fraction of a million parameters, and a few utterances",
+                "a look at whether it runs: nothing can be concluded",
+            )),
+            Scale::Mini => Some(d(
                 "a model of about 1.3 M parameters in place of some hundred million",
                 "two cores and minutes",
-            ),
+            )),
+            Scale::Paper => None,
+        };
+        let all = vec![
             d(data, reason),
             d(
                 "an auxiliary CTC loss on the last level in every arm, lambda_ctc",
@@ -97,7 +106,8 @@ impl Experiment for BestAlignment {
                 "no domain label among the features, no FastEmit",
                 "one domain; when words are written is measured, see latency",
             ),
-        ]
+        ];
+        size.into_iter().chain(all).collect()
     }
 
     fn unknowns() -> Vec<Unknown> {

@@ -11,8 +11,8 @@ use sandhi_lab::report::{LayerPaths, Level};
 use sandhi_model::CascadeModel;
 use sandhi_nn::Mode;
 use sandhi_recipe::{
-    Cloud, Data, Probe, Utterance, frame_seconds, gold_frames, length_batches, padded, representative,
-    seconds_of, timed_words,
+    Data, Probe, Utterance, frame_seconds, gold_frames, length_batches, means_over_time, padded,
+    representative, seconds_of, timed_words,
 };
 
 use crate::config::Config;
@@ -149,7 +149,7 @@ fn means(config: &Config, model: &CascadeModel, utterances: &[Utterance]) -> Res
             .iter()
             .enumerate()
         {
-            for (&i, mean) in batch.iter().zip(Cloud::default().add(&x.detach())?) {
+            for (&i, mean) in batch.iter().zip(means_over_time(&x.detach())?) {
                 means[level][i] = mean;
             }
         }

@@ -97,10 +97,10 @@ pub(crate) fn stream(options: &Options) -> Result<()> {
     writeln!(out, "{seconds:.2}\tfirst\t{first}\n{seconds:.2}\tfinal\t{last}")?;
     writeln!(
         std::io::stderr(),
-        "{seconds:.2} s of speech in {:.2} s of computing ({:.0}x real time); text waits for {:.0} ms of speech at most",
+        "{seconds:.2} s of speech in {:.2} s of computing ({:.0}x real time); frames wait for {:.0} ms of speech at most, words for as much and for the decoder to be sure",
         computing.as_secs_f64(),
         seconds / computing.as_secs_f64().max(1e-9),
-        listener_latency(config)
+        encoder_wait_ms(config)
     )?;
     Ok(())
 }
@@ -118,7 +118,7 @@ fn tail(text: &str, columns: usize) -> Cow<'_, str> {
 }
 
 /// Milliseconds from a sound until the encoder frame that hears it first can be computed, at most: where a chunk begins.
-fn listener_latency(config: &crate::config::Config) -> f64 {
+fn encoder_wait_ms(config: &crate::config::Config) -> f64 {
     let forever = usize::MAX;
     1000.0 * heard_by(config.streaming_reach(0, forever), &config.fbank)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use sandhi_lab::{Run, Setting, write_atomic};
-use sandhi_recipe::{Data, DataOptions, Recipe, decode};
+use sandhi_recipe::{Data, Recipe, decode};
 
 use crate::config::Config;
 use crate::experiment::{BestAlignment, learn};
@@ -38,11 +38,7 @@ pub(crate) fn heard(config: &Config, setting: &Setting, run: &mut Run) -> Result
 }
 
 fn teach(config: &Config, setting: &Setting, stage: &mut Run) -> Result<BTreeMap<String, String>> {
-    let options = DataOptions {
-        all_speech: true,
-        ..config.data()
-    };
-    let data = Arc::new(Data::load(&options, setting, stage)?);
+    let data = Arc::new(Data::load(&config.data(), setting, stage)?);
     let model = learn(config, &data, stage)?;
     let decoding = config.decoding();
     let recognise = |features: &_| BestAlignment::recognise(&model, features, &decoding);

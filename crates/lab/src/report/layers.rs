@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::report::Report;
 use crate::report::evidence::{ArmEvidence, Evidence, RunEvidence};
@@ -12,13 +12,14 @@ pub(crate) const LABEL: &str = "distance of speech and text at every level";
 pub(crate) const PATHS_LABEL: &str = "best alignments over the distances of speech and text";
 /// Under the figure of levels.
 pub(crate) const CAPTION: &str = "How far a label is from its frame, in the mean over dev, along the best alignment, an even pace \
-                                  (framewise), a random alignment, and where it was spoken (gold). First at every level, thin lines \
+                                  (framewise: each label in the middle of its share), a random alignment, and where it was spoken (gold). First at every level, thin lines \
                                   the best alignment at earlier validations; then at the last level over the training. Gold is of the \
                                   utterances whose words have times.";
 /// Under the table.
 const TABLE_CAPTION: &str = "Distances as in the figure. *error ms*: by how much the best alignment misses the times at which labels were \
-                             spoken, where that is known. What is in %: in how many percent of the utterances of dev a linear probe, fitted to the training \
-                             speech, reads that off the mean of an utterance's speech. Means over seeds, at the last validation.";
+                             spoken, where that is known. Rows in %: how often a linear probe, fitted to the training speech, tells voice or language from \
+                             the mean of an utterance of dev. Means over seeds: distances at the last validation, probes with the weights that \
+                             are judged.";
 /// Under the figure of paths, after what was said.
 pub(crate) const PATHS_CAPTION: &str = "near frames and labels bright, with the best alignment over them; time to the right, labels \
                                         upwards, ends of words dotted.";
@@ -61,7 +62,9 @@ fn panel(arm: &ArmEvidence) -> Option<Panel> {
     let earlier = (1..).map_while(|back| of(OVER_TRAINING, back)).collect();
     let steps = steps(arm.done.first()?);
     let validations = |name| -> Vec<(f64, f64)> {
-        let last = |(back, &step): (usize, &f64)| Some((step, *of(name, back)?.last()?));
+        let known = |value: &f64| value.is_finite();
+        let last =
+            |(back, &step): (usize, &f64)| Some((step, of(name, back)?.last().copied().filter(known)?));
         steps.iter().rev().enumerate().filter_map(last).collect()
     };
     let over_training = ALIGNMENTS.iter().map(|&(name, colour)| Line {
@@ -103,35 +106,41 @@ fn names(runs: &[RunEvidence], phase: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// At each level, `back` validations before the last; `None` where no run has it.
+/// At each level, `back` validations before the last; `None` where no run has it, and no number where one of those that have it
+/// has none.
 fn mean_over_runs(runs: &[RunEvidence], phase: &str, name: &str, back: usize) -> Option<Vec<f64>> {
     let found: Vec<Vec<f64>> = runs
         .iter()
         .filter_map(|run| levels(run, phase, name, back))
         .collect();
-    let levels = found.iter().map(Vec::len).min()?;
-    let mean = |level| found.iter().map(|run| run[level]).sum::<f64>() / found.len() as f64;
+    let levels = found.iter().map(Vec::len).max()?;
+    let value = |run: &Vec<f64>, level: usize| run.get(level).copied().unwrap_or(f64::NAN);
+    let mean = |level| found.iter().map(|run| value(run, level)).sum::<f64>() / found.len() as f64;
     Some((0..levels).map(mean).collect())
 }
 
 fn levels(run: &RunEvidence, phase: &str, wanted: &str, back: usize) -> Option<Vec<f64>> {
     let logged = run.metrics.iter().rev().filter(|metric| metric.phase == phase);
     let values = &logged.into_iter().nth(back)?.values;
-    let by_level: BTreeMap<usize, f64> = values
-        .iter()
-        .filter_map(|(name, value)| {
-            let (kind, level) = name.split_once('/')?;
-            Some((level.parse().ok().filter(|_| kind == wanted)?, (*value)?))
-        })
-        .collect();
-    (!by_level.is_empty()).then(|| by_level.into_values().collect())
+    let mut by_level = Vec::new();
+    for (name, value) in values {
+        if let Some((kind, level)) = name.split_once('/')
+            && let Ok(level) = level.parse::<usize>()
+            && kind == wanted
+        {
+            by_level.resize(by_level.len().max(level + 1), f64::NAN);
+            by_level[level] = value.unwrap_or(f64::NAN);
+        }
+    }
+    (!by_level.is_empty()).then_some(by_level)
 }
 
 impl Panel {
     fn over_levels(&self) -> Chart {
         let points = |values: &Vec<f64>| -> Vec<(f64, f64)> {
             let each = values.iter().enumerate();
-            each.map(|(level, &value)| (level as f64, value)).collect()
+            let known = each.filter(|(_, value)| value.is_finite());
+            known.map(|(level, &value)| (level as f64, value)).collect()
         };
         let levels = self.last.iter().map(|(_, _, values)| values.len());
         let ticks = (0..levels.max().unwrap_or(0)).map(|level| level as f64);
@@ -206,7 +215,10 @@ fn table_of(panels: &[Panel]) -> (Vec<String>, Vec<Vec<String>>) {
             3
         };
         let mut row = vec![panel.arm.clone(), name.clone()];
-        row.extend(values.iter().map(|value| format!("{value:.digits$}")));
+        row.extend(values.iter().map(|value| match value.is_finite() {
+            true => format!("{value:.digits$}"),
+            false => "–".to_owned(),
+        }));
         row.resize(heads.len(), "–".to_owned());
         row
     });

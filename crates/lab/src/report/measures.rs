@@ -11,8 +11,8 @@ use crate::report::svg::escape;
 /// Phases that are not validations, the losses, times and memory; and what has a table of its own.
 const NOT_HERE: [&str; 4] = ["train", "machine", layers::PHASES[0], layers::PHASES[1]];
 
-const CAPTION: &str = "The last validation of each run, in the mean over seeds; runs are judged by the best validation, which may be \
-                       an earlier one.";
+const CAPTION: &str = "In the mean over seeds. What validations measure is of the last one; runs are judged, and the latency of their words \
+                       is measured, with the weights of the best, which may be an earlier one.";
 
 /// The last value of every measure, by arm.
 #[derive(Debug)]
