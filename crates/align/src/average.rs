@@ -119,7 +119,9 @@ impl CustomOp1 for Mean {
     }
 }
 
-/// The distance of the averages of speech and text over time, as a consistency: see [`frame_average_cost`].
+/// The distance of the averages of speech and text over time, as a consistency. The transducer's arcs play no part.
+///
+/// Equation, shapes and errors are those of [`frame_average_cost`], of the pair's speech and text.
 ///
 /// # Proved by
 ///

@@ -92,6 +92,20 @@ pub fn best_alignment(
 
 /// The distance of speech and text along their cheapest alignment, as a consistency. The transducer's arcs play no part.
 ///
+/// # Equation
+///
+/// ```text
+/// L(b) = min_a Σ_{(t, u) ∈ a} d(speech(t), text(u))        a: the alignments that `moves` allows
+/// ```
+///
+/// # Shapes
+///
+/// As [`Consistency::loss`]: speech `[B, T, D]` and text `[B, U, D]` give `[B]`, summed over the cells of the path.
+///
+/// # Errors
+///
+/// As [`pairwise`] and [`best_alignment_cost`].
+///
 /// # Source
 ///
 /// Peyser et al. 2023, arXiv:2308.06125; see [`best_alignment_cost`].

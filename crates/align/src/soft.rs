@@ -70,7 +70,13 @@ pub fn soft_alignment_cost(
 /// What [`soft_alignment_cost`] and its gradient are, at once and as constants: the soft minima, `[B]`, and the probabilities
 /// that alignments take the cells, `[B, T, U]`, zero in the padding. For those who want to see an alignment, or need no tape.
 ///
-/// Equation, units and what is done with costs that are no numbers are as there; both have the type of the costs.
+/// # Equation
+///
+/// As [`soft_alignment_cost`]: L(b) and ∂L/∂cost(b, t, u).
+///
+/// # Shapes
+///
+/// As [`soft_alignment_cost`], and so is what is done with costs that are no numbers; both results have the type of the costs.
 ///
 /// # Errors
 ///
@@ -140,6 +146,20 @@ fn soften<R: Reading>(grid: &Grid<'_>, temperature: f64, mut taken: Option<&mut 
 
 /// The soft minimum of speech and text's distances along all alignments, as a consistency. The transducer's arcs play no
 /// part. It can be negative.
+///
+/// # Equation
+///
+/// ```text
+/// L(b) = −γ ln Σ_a e^{−C(a) / γ},   C(a) = Σ_{(t, u) ∈ a} d(speech(t), text(u))
+/// ```
+///
+/// # Shapes
+///
+/// As [`Consistency::loss`]: speech `[B, T, D]` and text `[B, U, D]` give `[B]`, in the unit of the distance.
+///
+/// # Errors
+///
+/// As [`pairwise`] and [`soft_alignment_cost`].
 ///
 /// # Source
 ///

@@ -70,8 +70,11 @@ pub fn optimal_transport_cost(
     })
 }
 
-/// The plan P of [`optimal_transport_cost`], as a constant: `[B, T, U]`, zero in the padding. What goes to a label sums to
-/// 1/U.
+/// The plan P of [`optimal_transport_cost`], as a constant. What goes to a label sums to 1/U.
+///
+/// # Shapes
+///
+/// As there; returns `[B, T, U]`, zero in the padding.
 ///
 /// # Errors
 ///
@@ -125,6 +128,20 @@ fn scale(grid: &Grid<'_>, epsilon: f64, iterations: usize) -> Result<Option<Sink
 
 /// The cost of carrying the speech frames to the text embeddings by an entropic transport plan, as a consistency. The
 /// transducer's arcs play no part.
+///
+/// # Equation
+///
+/// ```text
+/// L(b) = U Σ_tu P_tu d(speech(t), text(u))        P: the plan of optimal_transport_cost
+/// ```
+///
+/// # Shapes
+///
+/// As [`Consistency::loss`]: speech `[B, T, D]` and text `[B, U, D]` give `[B]`, summed over labels.
+///
+/// # Errors
+///
+/// As [`pairwise`] and [`optimal_transport_cost`].
 ///
 /// # Source
 ///

@@ -19,6 +19,12 @@ pub fn frames_after(features: usize) -> usize {
 }
 
 /// Two 3×3 convolutions of stride 2 over time and frequency, then a linear map of the remaining bins and channels.
+///
+/// # Proved by
+///
+/// `subsampling_stream_equals_the_whole_utterance`, `subsampling_names_the_utterance_below_its_receptive_field`; what a frame sees
+/// by `stacking_lies_in_the_middle_of_what_the_subsampling_sees` of `sandhi-bestrq`; gradients by those of
+/// [`sandhi_nn::Conv2d`].
 #[derive(Clone, Debug)]
 pub struct ConvSubsampling {
     first: Conv2d,
